@@ -1,0 +1,140 @@
+"""The trial database: an Optuna study that every sampler fills, whichever it is.
+
+It is a journal file unless the study names an Optuna database URL, so ``optuna.load_study``, optuna-dashboard and
+``optuna.visualization`` read it. A trial is added as RUNNING when it is proposed and finished exactly once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search_spaces.errors import OutputError, reason
+from search_spaces.outcome import Outcome, State, thin
+
+Mode = Literal["min", "max"]
+
+
+class TrialDatabase:
+    """One Optuna study in one Optuna storage.
+
+    Args:
+        storage: any Optuna storage.
+        name: the study's name in it; created if it is missing.
+        mode: whether small or large values are good.
+        rungs: epochs whose values are always kept when a curve is thinned.
+    """
+
+    def __init__(
+        self, storage: BaseStorage, name: str, mode: Mode, rungs: tuple[int, ...] = ()
+    ) -> None:
+        self.storage = storage
+        self.name = name
+        self._rungs = frozenset(rungs)
+        try:
+            self._study = storage.get_study_id_from_name(name)
+        except KeyError:
+            direction = StudyDirection.MINIMIZE if mode == "min" else StudyDirection.MAXIMIZE
+            self._study = storage.create_new_study([direction], name)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials by number."""
+        return self.storage.get_all_trials(self._study)
+
+    def copy(self, trial: FrozenTrial) -> None:
+        """Add a trial exactly as it stands in another database."""
+        self.storage.create_new_trial(self._study, template_trial=trial)
+
+    def add(self, params: Mapping[str, Any], distributions: dict[str, BaseDistribution]) -> None:
+        """Add the next trial as RUNNING; its number is the count of those before it."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            template = create_trial(
+                state=TrialState.RUNNING, params=dict(params), distributions=distributions
+            )
+        self.storage.create_new_trial(self._study, template_trial=template)
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Record the value of a running trial at an epoch."""
+        self.storage.set_trial_intermediate_value(self._id(number), epoch, value)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Finish a running trial: its thinned curve, its attributes, and its state last of all."""
+        trial = self._id(outcome.number)
+        known = self.storage.get_trial(trial).intermediate_values
+        for epoch, value in thin(outcome.curve, self._rungs).items():
+            if epoch not in known:
+                self.storage.set_trial_intermediate_value(trial, epoch, value)
+        for key, attribute in outcome.attributes().items():
+            self.storage.set_trial_user_attr(trial, key, attribute)
+        state = TrialState[outcome.state.value]
+        value = outcome.value
+        if outcome.state is State.PRUNED and outcome.curve:
+            value = outcome.curve[-1][1]  # as optuna.Study.tell does
+        failed = outcome.state is State.FAIL or value is None
+        self.storage.set_trial_state_values(trial, state, None if failed else [float(value)])  # type: ignore[arg-type]
+
+    def _id(self, number: int) -> int:
+        return self.storage.get_trial_id_from_study_id_trial_number(self._study, number)
+
+
+def memory_database(name: str, mode: Mode) -> TrialDatabase:
+    """A database in this process: what the samplers look at, a hundred times faster than a file."""
+    return TrialDatabase(InMemoryStorage(), name, mode)
+
+
+def open_storage(journal: Path, url: str | None) -> BaseStorage:
+    """Open the study's storage: the journal file, or the database at ``url``.
+
+    Raises:
+        OutputError: if it cannot be opened.
+    """
+    try:
+        if url is not None:
+            return RDBStorage(url)
+        return JournalStorage(JournalFileBackend(str(journal)))
+    except Exception as error:  # Optuna passes on whatever the driver raises
+        raise OutputError(f"{url or journal}: cannot be opened as a trial database, {reason(error)}") from error
+
+
+def repair_journal(journal: Path) -> int:
+    """Make a journal safe to append to after its writer was killed; returns the number of bytes cut off.
+
+    A torn last line is cut (Optuna would append to it, and could read nothing after), and the dead writer's lock is
+    removed (Optuna would wait 30 s for it). Call it only while no other process writes.
+
+    Raises:
+        OutputError: if the file is not a trial journal.
+    """
+    for lock in journal.parent.glob(journal.name + ".lock*"):
+        lock.unlink(missing_ok=True)
+    if not journal.exists():
+        return 0
+    data = journal.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    lines = whole.splitlines(keepends=True)
+    if lines and not _is_record(lines[-1]):
+        whole = whole[: -len(lines[-1])]
+    if data and not (lines and _is_record(lines[0])):
+        raise OutputError(f"{journal}: is not a trial journal of Optuna")
+    if len(whole) < len(data):
+        os.truncate(journal, len(whole))
+    return len(data) - len(whole)
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,64 @@
+"""What became of a trial: the record that training hands to the trial database."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class State(enum.Enum):
+    """How a trial ended; the names are Optuna's."""
+
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one trial.
+
+    Args:
+        number: the trial's number in its study.
+        state: how it ended.
+        value: its value of the study's metric: the best over epochs of the mean over folds, or None.
+        curve: (epoch, metric) pairs from the first epoch on; epochs count from 1.
+        best_epoch: the epoch of ``value``.
+        metrics: other metrics at the best epoch, plus ``kfold_best``.
+        reason: for a failed trial, why, in one line.
+        seconds: its share of its cohort's training time.
+    """
+
+    number: int
+    state: State
+    value: float | None = None
+    curve: tuple[tuple[int, float], ...] = ()
+    best_epoch: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained."""
+        return self.curve[-1][0] if self.curve else 0
+
+    def attributes(self) -> dict[str, str | int | float | None]:
+        """What is kept beside value and curve, as Optuna user attributes."""
+        kept: dict[str, str | int | float | None] = {"epochs": self.epochs, "seconds": round(self.seconds, 4)}
+        if self.best_epoch is not None:
+            kept["best_epoch"] = self.best_epoch
+        if self.reason is not None:
+            kept["reason"] = self.reason
+        return kept | dict(self.metrics)
+
+
+def thin(curve: tuple[tuple[int, float], ...], keep: frozenset[int], most: int = 30) -> dict[int, float]:
+    """At most ``most`` points of a curve, evenly spread, its ends and the epochs in ``keep`` among them."""
+    if len(curve) <= most:
+        return dict(curve)
+    wanted = [i for i, (epoch, _) in enumerate(curve) if epoch in keep][: most - 2]
+    free = most - len(wanted)
+    spread = {round(i * (len(curve) - 1) / (free - 1)) for i in range(free)}
+    return dict(curve[i] for i in sorted(spread.union(wanted)))

@@ -1,0 +1,271 @@
+"""The search space: what a trial may try.
+
+A space is a mapping from parameter names to one of
+
+    lr: {low: 1e-4, high: 1e-1, log: true}       a range; whole numbers where both ends are whole
+    width: {low: 16, high: 128, step: 4}         a range on a grid
+    optimizer: [adam, sgd]                       choices
+    momentum: {low: 0.8, high: 0.99, when: {optimizer: sgd}}    only where the condition holds
+    schedule: {choices: [cosine, constant], when: {...}}        choices with a condition
+    batch_size: 64                               a constant
+
+Each parameter maps to an Optuna distribution, so every Optuna sampler can search it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from search_spaces.errors import StudyError, unknown
+
+Scalar = None | bool | int | float | str
+Params = dict[str, Any]
+
+_RANGE_KEYS = {"low", "high", "log", "step", "when"}
+_CHOICE_KEYS = {"choices", "when"}
+_CONSTANT_KEYS = {"value", "when"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: its Optuna distribution and the conditions under which it exists.
+
+    ``when`` maps the name of another parameter to the values of it that switch this one on; all
+    conditions must hold.
+    """
+
+    name: str
+    distribution: BaseDistribution
+    when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+
+    @property
+    def constant(self) -> bool:
+        """Whether there is only one value to take."""
+        return self.distribution.single()
+
+    def active(self, params: Mapping[str, Any]) -> bool:
+        """Whether this parameter exists, given those decided before it."""
+        return all(
+            parent in params and params[parent] in values for parent, values in self.when.items()
+        )
+
+    def grid(self) -> list[Scalar]:
+        """Every value, for an exhaustive search.
+
+        Raises:
+            StudyError: for a range without a step, which has no finite list of values.
+        """
+        d = self.distribution
+        if isinstance(d, CategoricalDistribution):
+            return list(d.choices)
+        if isinstance(d, IntDistribution) and not d.log:
+            return list(range(d.low, d.high + 1, d.step))
+        if isinstance(d, FloatDistribution) and d.step is not None:
+            return [d.low + i * d.step for i in range(round((d.high - d.low) / d.step) + 1)]
+        raise StudyError(
+            f"space.{self.name}: a grid needs a list of choices or a range with a step, got a continuous range"
+        )
+
+
+@dataclass(frozen=True)
+class Space:
+    """All parameters of a study, parents before the parameters that depend on them."""
+
+    parameters: tuple[Parameter, ...]
+
+    @classmethod
+    def parse(cls, raw: object) -> Space:
+        """Build a space from the ``space`` section of a study file.
+
+        Raises:
+            StudyError: naming the parameter, the rule and the value, for anything malformed.
+        """
+        if not isinstance(raw, Mapping):
+            raise StudyError(f"space: must map parameter names to values, got {raw!r}")
+        for name in raw:
+            if not isinstance(name, str) or not name.isidentifier():
+                raise StudyError(f"space: a parameter's name must be an identifier, got {name!r}")
+        parameters = {name: _parse_parameter(name, spec) for name, spec in raw.items()}
+        for parameter in parameters.values():
+            _check_conditions(parameter, parameters)
+        return cls(_in_order(parameters))
+
+    @cached_property
+    def by_name(self) -> dict[str, Parameter]:
+        """Parameters by name."""
+        return {p.name: p for p in self.parameters}
+
+    @property
+    def constant(self) -> bool:
+        """Whether there is nothing to search: such a study has exactly one trial."""
+        return all(p.constant for p in self.parameters)
+
+    def suggest(self, trial: optuna.Trial) -> Params:
+        """Let the trial's sampler choose every parameter that is active; returns the configuration."""
+        params: Params = {}
+        for p in self.parameters:
+            if p.active(params):
+                params[p.name] = _suggest(trial, p.name, p.distribution)
+        return params
+
+    def distributions(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+        """Distributions of the parameters present in one configuration."""
+        return {name: self.by_name[name].distribution for name in params}
+
+    def grid(self) -> Iterator[Params]:
+        """Every distinct configuration once, in a fixed order; inactive parameters are absent."""
+
+        def extend(params: Params, rest: tuple[Parameter, ...]) -> Iterator[Params]:
+            if not rest:
+                yield params
+                return
+            head, tail = rest[0], rest[1:]
+            values = head.grid() if head.active(params) else None
+            for value in values if values is not None else [None]:
+                yield from extend(params if values is None else {**params, head.name: value}, tail)
+
+        return extend({}, self.parameters)
+
+    def grid_size(self, limit: int = 10_000_000) -> int:
+        """Number of configurations in the grid, counted up to ``limit``."""
+        return sum(1 for _ in itertools.islice(self.grid(), limit))
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        d = distribution
+        return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
+    if isinstance(distribution, FloatDistribution):
+        f = distribution
+        return trial.suggest_float(name, f.low, f.high, step=f.step, log=f.log)
+    raise TypeError(f"not a distribution of a space: {distribution!r}")
+
+
+def _parse_parameter(name: str, spec: object) -> Parameter:
+    if isinstance(spec, list):
+        return Parameter(name, _choices(name, spec))
+    if not isinstance(spec, Mapping):
+        return Parameter(name, _choices(name, [spec]))
+    keys = set(spec)
+    if "choices" in keys:
+        allowed = _CHOICE_KEYS
+    elif "value" in keys:
+        allowed = _CONSTANT_KEYS
+    else:
+        allowed = _RANGE_KEYS
+    for key in spec:
+        if key not in allowed:
+            raise StudyError(f"space.{name}: {unknown('key', key, allowed)}")
+    when = _parse_when(name, spec.get("when"))
+    if "choices" in keys:
+        return Parameter(name, _choices(name, spec["choices"]), when)
+    if "value" in keys:
+        return Parameter(name, _choices(name, [spec["value"]]), when)
+    return Parameter(name, _range(name, spec), when)
+
+
+def _choices(name: str, values: object) -> CategoricalDistribution:
+    if not isinstance(values, list) or not values:
+        raise StudyError(f"space.{name}: choices must be a non-empty list, got {values!r}")
+    for i, value in enumerate(values):
+        if not (value is None or isinstance(value, bool | int | float | str)):
+            raise StudyError(f"space.{name}: each choice must be a number, a text, a truth value or null, got {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise StudyError(f"space.{name}: a choice must be finite, got {value!r}")
+        if value in values[:i]:
+            raise StudyError(f"space.{name}: each choice may stand only once, got {value!r} twice")
+    return CategoricalDistribution(values)
+
+
+def _range(name: str, spec: Mapping[str, Any]) -> BaseDistribution:
+    for end in ("low", "high"):
+        if end not in spec:
+            raise StudyError(f"space.{name}: a range needs both low and high, '{end}' is missing")
+        _check_number(f"space.{name}.{end}", spec[end])
+    low, high, step, log = spec["low"], spec["high"], spec.get("step"), spec.get("log", False)
+    if not isinstance(log, bool):
+        raise StudyError(f"space.{name}.log: must be true or false, got {log!r}")
+    if low > high:
+        raise StudyError(f"space.{name}: low must not exceed high, got low={low} and high={high}")
+    if log and low <= 0:
+        raise StudyError(f"space.{name}: a log range must lie above 0, got low={low}")
+    if step is not None:
+        _check_number(f"space.{name}.step", step)
+        if log:
+            raise StudyError(f"space.{name}: log and step exclude each other, got step={step} with log=true")
+        if step <= 0:
+            raise StudyError(f"space.{name}.step: must be above 0, got {step}")
+        steps = (high - low) / step
+        if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
+            raise StudyError(f"space.{name}: high must be low plus a multiple of step, got low={low}, high={high}, step={step}")
+    if all(isinstance(v, int) for v in (low, high, 1 if step is None else step)):
+        return IntDistribution(low, high, log=log, step=1 if step is None else step)
+    return FloatDistribution(float(low), float(high), log=log, step=None if step is None else float(step))
+
+
+def _check_number(where: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise StudyError(f"{where}: must be a finite number, got {value!r}")
+
+
+def _parse_when(name: str, raw: object) -> dict[str, tuple[Scalar, ...]]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping) or not raw:
+        raise StudyError(f"space.{name}.when: must map another parameter to its value(s), got {raw!r}")
+    return {str(parent): tuple(v if isinstance(v, list) else [v]) for parent, v in raw.items()}
+
+
+def _check_conditions(parameter: Parameter, parameters: Mapping[str, Parameter]) -> None:
+    where = f"space.{parameter.name}.when"
+    for parent, values in parameter.when.items():
+        if parent not in parameters:
+            raise StudyError(f"{where}: {unknown('parameter', parent, set(parameters) - {parameter.name})}")
+        distribution = parameters[parent].distribution
+        for value in values:
+            if not _contains(distribution, value):
+                if isinstance(distribution, CategoricalDistribution):
+                    valid = "one of " + ", ".join(str(c) for c in distribution.choices)
+                else:
+                    valid = f"on the range of '{parent}'"
+                raise StudyError(f"{where}: {parent} must be {valid}, got {value!r}")
+
+
+def _contains(distribution: BaseDistribution, value: object) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if not isinstance(distribution, IntDistribution | FloatDistribution):
+        return False
+    d = distribution
+    steps = 0.0 if d.step is None else (value - d.low) / d.step
+    return d.low <= value <= d.high and math.isclose(steps, round(steps), abs_tol=1e-9)
+
+
+def _in_order(parameters: Mapping[str, Parameter]) -> tuple[Parameter, ...]:
+    """Sort parents first, otherwise as written; conditions that form a circle are refused."""
+    done: dict[str, Parameter] = {}
+    rest = dict(parameters)
+    while rest:
+        ready = [p for p in rest.values() if all(parent in done for parent in p.when)]
+        if not ready:
+            raise StudyError(f"space: the conditions of {', '.join(sorted(rest))} depend on each other in a circle")
+        for p in ready:
+            done[p.name] = rest.pop(p.name)
+    return tuple(done.values())

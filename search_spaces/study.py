@@ -1,0 +1,265 @@
+"""A study: one search, described by one YAML file and checked before anything runs."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from search_spaces.errors import StudyError, unknown
+from search_spaces.samplers import ADAPTIVE, SAMPLERS
+from search_spaces.space import Space
+from search_spaces.yaml_file import read_yaml
+
+Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
+Members = Annotated[int, Field(ge=1, le=1000, strict=True)]
+
+
+class _Section(BaseModel):
+    """A part of a study file: unknown keys are errors, and a finished section never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskOptions(_Section):
+    """How each trial is trained and validated; every other key is an option of the task itself.
+
+    With ``folds`` of 2 or more a trial is k-fold cross-validated; otherwise it is validated on the split that the
+    task's data brings, or on the share ``validation`` of its training data. ``repeats`` trains each fold that many
+    times from different initial weights.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    epochs: Count = 30
+    folds: Members = 1
+    repeats: Members = 1
+    validation: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.2
+    split_seed: Seed = 0
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The options meant for the task's constructor."""
+        return dict(self.model_extra or {})
+
+
+class Asha(_Section):
+    """Asynchronous successive halving: see ``search_spaces.rungs``."""
+
+    grace_period: Count = 1
+    reduction_factor: Annotated[float, Field(gt=1, le=100, strict=True)] = 3
+
+
+class EarlyStopping(_Section):
+    """Which trials end before their last epoch.
+
+    ``patience``: a trial ends once its validation metric has not improved for that many epochs.
+    """
+
+    asha: Asha | None = None
+    patience: Count | None = None
+
+
+class Search(_Section):
+    """Who chooses the next trial, how many trials there are, and how many may be pending at once."""
+
+    sampler: str = "random"
+    trials: Count | None = None
+    seed: Seed = Field(default_factory=lambda: secrets.randbelow(2**32))
+    concurrency: Count | None = None
+
+    @field_validator("sampler")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in SAMPLERS:
+            raise ValueError(unknown("sampler", name, SAMPLERS))
+        return name
+
+
+class Resources(_Section):
+    """What one worker occupies. ``gpu: auto`` is one GPU where the cluster has any, else none."""
+
+    cpu: Count = 1
+    gpu: Annotated[float, Field(ge=0, strict=True)] | Literal["auto"] = "auto"
+
+
+class Refit(_Section):
+    """Training the best configuration once more, to be tested and drawn.
+
+    ``validation`` is the share of the training data held out to choose the best epoch; 0 trains on everything. Left
+    out, a validation split that the task brings is used, and everything is trained on where it brings none.
+    ``epochs`` defaults to the best trial's own best epoch where nothing is held out, else to the trials' epochs.
+    ``seeds`` networks are trained from different initial weights.
+    """
+
+    epochs: Count | None = None
+    seeds: Members = 1
+    validation: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
+    patience: Count | None = None
+
+
+class Study(_Section):
+    """One search: a task, a space, who chooses, when to stop, where it runs, what follows.
+
+    Raises:
+        StudyError: for anything that breaks a rule, in one line that names the key, the rule and the value.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "study"
+    task: Annotated[str, Field(min_length=1)]
+    module_dir: str | None = None
+    task_options: TaskOptions = TaskOptions()
+    space: dict[str, Any] = {}
+    search: Search = Field(default_factory=Search)
+    early_stopping: EarlyStopping = EarlyStopping()
+    resources: Resources = Resources()
+    refit: Refit = Refit()
+    database: Annotated[str, Field(min_length=1)] | None = None
+
+    def __init__(self, **raw: Any) -> None:
+        try:
+            super().__init__(**raw)
+        except ValidationError as error:
+            raise StudyError(_one_line(error)) from error
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _space(cls, raw: object) -> object:
+        Space.parse(raw)
+        return copy.deepcopy(raw)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        trials, sampler = self.search.trials, self.search.sampler
+        if self.search_space.constant:
+            if trials not in (None, 1):
+                raise StudyError(
+                    f"search.trials: a space with nothing to search has exactly one trial, got {trials}"
+                )
+        elif sampler == "grid":
+            size = self.search_space.grid_size()
+            if trials is not None and trials > size:
+                raise StudyError(f"search.trials: the grid has only {size} points, got {trials}")
+        elif trials is None:
+            raise StudyError(f"search.trials: sampler '{sampler}' needs a number of trials, got none")
+        asha, epochs = self.early_stopping.asha, self.task_options.epochs
+        if asha and asha.grace_period >= epochs:
+            raise StudyError(
+                f"early_stopping.asha.grace_period: must be below task_options.epochs ({epochs}), "
+                f"got {asha.grace_period}"
+            )
+        return self
+
+    @cached_property
+    def search_space(self) -> Space:
+        """The parsed space."""
+        return Space.parse(self.space)
+
+    @cached_property
+    def trials(self) -> int:
+        """Number of trials in all."""
+        if self.search.trials is not None:
+            return self.search.trials
+        return 1 if self.search_space.constant else self.search_space.grid_size()
+
+    def concurrency(self, workers: int) -> int:
+        """Most trials that may be pending at once, on that many workers.
+
+        A sampler that learns is not asked far ahead; the others may propose everything, for the largest cohorts.
+        """
+        if self.search.concurrency is not None:
+            return self.search.concurrency
+        return min(self.trials, 2 * workers if self.search.sampler in ADAPTIVE else self.trials)
+
+    @classmethod
+    def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None) -> Study:
+        """Load a study file, or a shipped study by name, with ``overrides`` by dotted path.
+
+        Example:
+            ``Study.load("digits", {"search.trials": 10, "space.lr.high": 0.01})``
+
+        Raises:
+            StudyError: if it cannot be found, read or breaks a rule.
+        """
+        path = _find(source)
+        raw = read_yaml(path)
+        if not isinstance(raw, dict):
+            raise StudyError(f"{path}: a study file must be a mapping with the keys task and space, got {type(raw).__name__}")
+        defaults: dict[str, Any] = {"name": path.stem}
+        if ":" in str(raw.get("task", "")):
+            defaults["module_dir"] = str(path.resolve().parent)
+        merged = {**defaults, **raw}
+        for dotted, value in (overrides or {}).items():
+            _override(merged, dotted, value)
+        return cls(**{str(key): value for key, value in merged.items()})
+
+    def to_yaml(self) -> str:
+        """The study as resolved: seed and number of trials included; loads as the same study."""
+        raw = self.model_dump(exclude_none=True)
+        raw["search"]["trials"] = self.trials
+        return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
+
+
+def shipped_studies() -> dict[str, Path]:
+    """Files of the studies that come with tunefleet, by name."""
+    folder = Path(str(resources.files("search_spaces"))) / "studies"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _find(source: str | Path) -> Path:
+    path = Path(source).expanduser()
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        return path
+    shipped = shipped_studies()
+    if str(source) not in shipped:
+        raise StudyError(unknown("study", source, shipped))
+    return shipped[str(source)]
+
+
+def _override(raw: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    target = raw
+    for depth, key in enumerate(parents):
+        inner = target.get(key)
+        if inner is None:
+            inner = {}
+        elif not isinstance(inner, dict):
+            where = ".".join(parents[: depth + 1])
+            raise StudyError(f"{dotted}: cannot be set, because {where} is {inner!r} and has no keys")
+        target[key] = dict(inner)
+        target = target[key]
+    target[last] = value
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    # A union adds the names of its branches to the location; a user's keys never hold these signs.
+    loc = [str(part) for part in first["loc"] if not set("-[") & set(str(part))]
+    where = ".".join(loc)
+    if first["type"] == "extra_forbidden":
+        return f"{'.'.join(loc[:-1]) or 'study'}: {unknown('key', loc[-1], _keys_at(loc[:-1]))}"
+    if first["type"] == "missing":
+        return f"{where}: this key is required, and missing"
+    if first["type"] == "value_error":
+        return f"{where}: {first['ctx']['error']}"
+    if first["type"] == "model_type":
+        return f"{where}: must be a mapping with the keys {', '.join(_keys_at(loc))}, got {first['input']!r}"
+    return f"{where}: {first['msg'].replace('Input', '').replace('String', '').replace('should', 'must').strip()}, got {first['input']!r}"
+
+
+def _keys_at(loc: list[str]) -> list[str]:
+    """Valid keys of the section at ``loc``."""
+    model: type[BaseModel] = Study
+    for key in loc:
+        annotation = model.model_fields[key].annotation
+        candidates = getattr(annotation, "__args__", (annotation,))
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return list(model.model_fields)

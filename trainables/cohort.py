@@ -1,0 +1,273 @@
+"""Training a cohort: some trials of one shape, all their folds, as one stack, epoch by epoch.
+
+To its trials the cohort is invisible: each has its own curve, early stop and failure.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from search_spaces.errors import reason
+from search_spaces.outcome import Outcome, State
+from trainables.batches import MemberRows
+from trainables.folds import Rows, Split
+from trainables.fused import Traces
+from trainables.loop import LoopStack
+from trainables.recipe import OPTIMIZERS, Recipe, network_params
+from trainables.rng import root_key
+from trainables.signature import build
+from trainables.stack import Values
+from trainables.strategy import as_loop, make_stack
+from trainables.task import Array, Task
+from trainables.trial_run import Epoch, TrialRun
+
+EVALUATION_ROWS = 1024
+EVALUATION_NUMBERS = 2**22
+"""Most rows, and most input numbers of all members, in one evaluation call: what bounds its memory."""
+
+Result = TypeVar("Result")
+TrialConfig = tuple[int, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Arrays on the device; splits hold row numbers of them."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    @classmethod
+    def on(cls, device: torch.device, inputs: Array, targets: Array) -> Data:
+        """Copy arrays to a device. Always a copy: arrays of Ray's object store are shared between processes."""
+        return cls(*(torch.from_numpy(np.array(a)).to(device) for a in (inputs, targets)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all trials of a cohort have in common.
+
+    Args:
+        splits: one member per split; all with validation rows, or none.
+        epochs: for how long.
+        key: where all random numbers come from; members differ by (trial, fold).
+        patience: epochs without improvement after which a trial ends; None for never.
+        keep_best: whether to keep the weights of each trial's best epoch, in ``Cohort.weights``.
+        watch: further rows to evaluate after every epoch, for looking only; named ``test_...``.
+    """
+
+    splits: Sequence[Split]
+    epochs: int
+    key: int
+    patience: int | None = None
+    keep_best: bool = False
+    watch: Rows | None = None
+
+
+class Cohort:
+    """Trials of one shape in training.
+
+    Args:
+        task: the study's task.
+        data: all rows that the plan's splits point to, on the device to train on.
+        plan: splits, epochs, early stopping.
+        trials: number and configuration of each trial.
+        traces: traced computations to share with other cohorts of this worker.
+        saved: by number, what :meth:`state` returned, all after the same epoch.
+
+    Public state: ``ended``, the outcomes of trials that are no longer in training; ``weights``, by trial, a state
+    dict per member; ``why_loop``, for what reason a fused stack was given up. Trials whose network cannot be built have failed at once.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        data: Data,
+        plan: Plan,
+        trials: Iterable[TrialConfig],
+        traces: Traces | None = None,
+        saved: Mapping[int, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.task, self.data, self.plan = task, data, plan
+        self.epoch = 0
+        self.ended: list[Outcome] = []
+        self.weights: dict[int, list[Values]] = {}
+        self.why_loop: str | None = None
+        self._runs: dict[int, TrialRun] = {}
+        networks: dict[int, list[nn.Module]] = {}
+        recipes: dict[int, Recipe] = {}
+        for number, params in trials:
+            run = TrialRun(number, params, task.mode, latest_is_best=not len(plan.splits[0].validation))
+            try:
+                recipes[number] = Recipe.of(params)
+                full = network_params(task, params)
+                networks[number] = [build(task, full, self._key(number, f)) for f in range(len(plan.splits))]
+            except Exception as error:  # this configuration's network, nobody else's
+                self.ended.append(run.outcome(State.FAIL, reason(error)))
+                continue
+            self._runs[number] = run
+        # Members of one optimizer stand together, so that each optimizer is one update.
+        order = sorted(self._runs, key=lambda n: (OPTIMIZERS.index(recipes[n].optimizer), n))
+        self._members = [(number, fold) for number in order for fold in range(len(plan.splits))]
+        if order:
+            self._batch_size = recipes[order[0]].batch_size
+            self._stack = make_stack(
+                task,
+                [networks[number][fold] for number, fold in self._members],
+                [recipes[number] for number, _ in self._members],
+                plan.epochs,
+                data.inputs.device,
+                traces if traces is not None else {},
+            )
+            self._restore(saved or {})
+            self._place()
+            self._best = self._learned() if plan.keep_best else {}
+
+    @property
+    def live(self) -> list[int]:
+        """Numbers of the trials in training."""
+        return sorted(self._runs)
+
+    def advance(self) -> dict[int, Epoch]:
+        """Train one epoch; returns its results by trial. Trials that end with it are appended to ``ended``."""
+        started = time.perf_counter()
+        self.epoch += 1
+        train_loss = self._train()
+        values = self._evaluate(self._validation) if self._validation else {"loss": train_loss}
+        self._stack.end_epoch(self.epoch, values["loss"])
+        if self._watch:
+            values |= {f"test_{name}": value for name, value in self._evaluate(self._watch).items()}
+        table = {name: v.double().cpu().numpy() for name, v in values.items()}
+        losses, rates = train_loss.double().cpu().numpy(), self._stack.lr.cpu().numpy()
+        seconds = (time.perf_counter() - started) / len(self._runs)
+        results: dict[int, Epoch] = {}
+        for number, rows in self._rows().items():
+            run = self._runs[number]
+            run.seconds += seconds
+            errors = [self._stack.errors[row] for row in rows if row in self._stack.errors]
+            means = {name: float(v[rows].mean()) for name, v in table.items()}
+            value, folds = means[self.task.metric], tuple(table[self.task.metric][rows].tolist())
+            epoch = Epoch(self.epoch, value, float(losses[rows].mean()), float(rates[rows[0]]), means, folds)
+            if errors or not (math.isfinite(value) and math.isfinite(epoch.train_loss)):
+                self._end(number, State.FAIL, (errors or [f"the loss is not finite after epoch {self.epoch}"])[0])
+                continue
+            results[number] = epoch
+            if run.record(epoch):
+                for name, kept in self._best.items():
+                    kept[rows] = self._stack.members[name][rows]
+            if self.epoch >= self.plan.epochs or run.out_of_patience(self.plan.patience):
+                self._end(number, State.COMPLETE)
+        self._compact()
+        return results
+
+    def stop(self, numbers: Iterable[int]) -> None:
+        """End trials early, as PRUNED."""
+        for number in numbers:
+            self._end(number, State.PRUNED)
+        self._compact()
+
+    def fail(self, reason: str) -> None:
+        """End every trial in training as failed, all for one reason."""
+        for number in self.live:
+            self._end(number, State.FAIL, reason)
+
+    def state(self, number: int) -> dict[str, Any]:
+        """Everything that a trial needs to go on: tensors and plain numbers."""
+        members = [self._stack.state(row) for row in self._rows()[number]]
+        return {"epoch": self.epoch, "members": members, "run": self._runs[number].state()}
+
+    def _key(self, number: int, fold: int) -> int:
+        return root_key(self.plan.key, number, fold)
+
+    def _rows(self) -> dict[int, list[int]]:
+        """Rows in the stack of each trial in training."""
+        rows: dict[int, list[int]] = {number: [] for number in self._runs}
+        for row, (number, _) in enumerate(self._members):
+            if number in rows:
+                rows[number].append(row)
+        return rows
+
+    def _place(self) -> None:
+        """Lay out the members' rows of data and their keys."""
+        device = self.data.inputs.device
+        splits = [self.plan.splits[fold] for _, fold in self._members]
+        self._keys = torch.tensor([self._key(*member) for member in self._members], device=device)
+        self._train_rows = MemberRows([s.train for s in splits], device)
+        validated = len(splits[0].validation) > 0
+        self._validation = MemberRows([s.validation for s in splits], device) if validated else None
+        watch = self.plan.watch
+        self._watch = None if watch is None else MemberRows([watch for _ in splits], device)
+
+    def _train(self) -> Tensor:
+        """One epoch of steps; returns each member's training loss (M,), a mean over its rows."""
+        total = torch.zeros(len(self._members), dtype=torch.float64, device=self.data.inputs.device)
+        used = torch.zeros_like(total)
+        dtype = self._stack.theta.dtype
+        for batch in self._train_rows.batches(self._batch_size, self._keys, self.epoch, dtype):
+            inputs, targets = self.data.inputs[batch.rows], self.data.targets[batch.rows]
+            loss = self._guarded(
+                lambda x=inputs, y=targets, b=batch: self._stack.step(x, y, b.shares, b.keys, b.idle)  # type: ignore[misc]
+            )
+            rows = (batch.shares > 0).sum(1)
+            total += torch.where(rows > 0, loss, 0.0) * rows
+            used += rows
+        return total / used
+
+    def _evaluate(self, members: MemberRows) -> Values:
+        numbers = math.prod(self.data.inputs.shape[1:]) * len(self._members)
+        size = max(1, min(EVALUATION_ROWS, EVALUATION_NUMBERS // numbers))
+        totals: Values = {}
+        for rows, shares in members.chunks(size, self._stack.theta.dtype):
+            inputs, targets = self.data.inputs[rows], self.data.targets[rows]
+            values = self._guarded(
+                lambda x=inputs, y=targets, s=shares: self._stack.evaluate(x, y, s)  # type: ignore[misc]
+            )
+            totals = {name: value + totals.get(name, 0) for name, value in values.items()}
+        return totals
+
+    def _guarded(self, call: Callable[[], Result]) -> Result:
+        """Call the stack; where a fused stack raises, repeat the call member by member, so that the culprit fails
+        alone. Nothing has been updated by then: gradients come first.
+        """
+        try:
+            return call()
+        except Exception as error:
+            if isinstance(self._stack, LoopStack):
+                raise
+            self.why_loop = reason(error)
+            self._stack = as_loop(self._stack)
+            return call()
+
+    def _learned(self) -> Values:
+        """Copies of what training changes in the networks: parameters and buffers."""
+        return {n: t.clone() for n, t in self._stack.members.items() if n == "theta" or n.startswith("constant:")}
+
+    def _end(self, number: int, state: State, reason: str | None = None) -> None:
+        if self._best and state is State.COMPLETE:
+            self.weights[number] = [self._stack.tensors(row, self._best) for row in self._rows()[number]]
+        self.ended.append(self._runs.pop(number).outcome(state, reason))
+
+    def _compact(self) -> None:
+        """Drop the members of ended trials, once enough of them have gone."""
+        rows = [row for row, (number, _) in enumerate(self._members) if number in self._runs]
+        if not rows or len(rows) == len(self._members) or len(rows) > self._stack.shrink_below * len(self._members):
+            return
+        self._stack.keep(rows)
+        self._members = [self._members[row] for row in rows]
+        self._best = {name: kept[rows] for name, kept in self._best.items()}
+        self._place()
+
+    def _restore(self, saved: Mapping[int, Mapping[str, Any]]) -> None:
+        for number, state in saved.items():
+            if number in self._runs:
+                self.epoch = state["epoch"]
+                self._runs[number].restore(state["run"])
+                for row, member in zip(self._rows()[number], state["members"], strict=True):
+                    self._stack.load_state(row, member)

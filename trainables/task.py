@@ -1,0 +1,121 @@
+"""The interface of a task: what a study trains, and on what."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from search_spaces.errors import DataError
+
+Array = NDArray[Any]
+Pair = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Arrays of a task, with one row per sample.
+
+    Args:
+        inputs: (N, ...) training inputs; floats become float32, whole numbers stay as they are.
+        targets: (N, ...) training targets; whole numbers of shape (N,) are class labels, and are split by strata.
+        validation: (inputs, targets) to validate on, where the data brings such a split.
+        test: (inputs, targets), or a function that reads them. It is called once, after the refit.
+
+    Raises:
+        DataError: if rows do not match, there are none, or a number is not finite.
+    """
+
+    inputs: Array
+    targets: Array
+    validation: Pair | None = None
+    test: Pair | Callable[[], Pair] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", checked(self.inputs, "training inputs"))
+        object.__setattr__(self, "targets", checked(self.targets, "training targets"))
+        _check_rows(self.inputs, self.targets, "training")
+        if self.validation is not None:
+            object.__setattr__(self, "validation", checked_pair(self.validation, "validation"))
+
+    def read_test(self) -> Pair | None:
+        """Read the test split; None where the task has none."""
+        pair = self.test() if callable(self.test) else self.test
+        return None if pair is None else checked_pair(pair, "test")
+
+    @property
+    def labels(self) -> bool:
+        """Whether targets are class labels."""
+        return self.targets.ndim == 1 and np.issubdtype(self.targets.dtype, np.integer)
+
+
+class Task(ABC):
+    """A supervised learning problem. Subclass it, and name the class in a study file: ``task: my_module:MyTask``.
+
+    Constructor arguments are the task's options: every key of ``task_options`` that tunefleet does not know itself.
+    """
+
+    metric: ClassVar[str] = "loss"
+    """What the search optimises: ``loss`` or a name that :meth:`metrics` returns."""
+
+    mode: ClassVar[Literal["min", "max"]] = "min"
+    """Whether small or large values of ``metric`` are good."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Hyperparameters of the network, with the values they take where a study does not search them."""
+
+    @abstractmethod
+    def load(self, data_dir: Path | None) -> Dataset:
+        """Read the data; called once, on the machine that starts the study.
+
+        Args:
+            data_dir: the folder given with ``--data``, or None.
+
+        Raises:
+            DataError: if a file is missing or malformed.
+        """
+
+    @abstractmethod
+    def network(self, params: Mapping[str, Any]) -> nn.Module:
+        """Build an untrained network; called once per fold, with ``defaults`` and the trial's values."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each sample: (B, ...) outputs and (B, ...) targets to (B,)."""
+
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Other values of each sample, (B,) each, to be averaged over the validation and test rows."""
+        return {}
+
+
+def checked(array: Array, what: str) -> Array:
+    """Return an array fit for training: floats as float32, nothing infinite, at least one row."""
+    array = np.asarray(array)
+    if array.ndim == 0 or len(array) == 0:
+        raise DataError(f"{what}: must have at least one row, got shape {array.shape}")
+    if np.issubdtype(array.dtype, np.floating):
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            raise DataError(f"{what}: every number must be finite, row {int(np.argmin(finite))} is not")
+        return array.astype(np.float32)
+    if not (np.issubdtype(array.dtype, np.integer) or array.dtype == bool):
+        raise DataError(f"{what}: must hold numbers, got {array.dtype}")
+    return array
+
+
+def checked_pair(pair: Pair, what: str) -> Pair:
+    """Return (inputs, targets) fit for use."""
+    inputs, targets = checked(pair[0], f"{what} inputs"), checked(pair[1], f"{what} targets")
+    _check_rows(inputs, targets, what)
+    return inputs, targets
+
+
+def _check_rows(inputs: Array, targets: Array, what: str) -> None:
+    if len(inputs) != len(targets):
+        raise DataError(f"{what}: inputs and targets must have as many rows, got {len(inputs)} and {len(targets)}")

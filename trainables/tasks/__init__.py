@@ -1,0 +1,72 @@
+"""The tasks that tunefleet ships, by name; a study may name a class of the user's own instead."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from search_spaces.errors import TaskError, reason, unknown
+from trainables.task import Task
+from trainables.tasks.digits import Digits
+from trainables.tasks.regression import Regression
+from trainables.tasks.spirals import Spirals
+
+TASKS: dict[str, type[Task]] = {"digits": Digits, "regression": Regression, "spirals": Spirals}
+
+
+def make_task(name: str, options: Mapping[str, Any], module_dir: str | None = None) -> Task:
+    """Build the task that a study names: a shipped one, or ``module:Class`` from a module beside the study file.
+
+    Args:
+        name: a key of ``TASKS``, or ``module:Class``.
+        options: arguments of the task's constructor.
+        module_dir: where the user's module lies.
+
+    Raises:
+        TaskError: if there is no such task, or it does not take these options.
+    """
+    kind = _user_task(name, module_dir) if ":" in name else TASKS.get(name)
+    if kind is None:
+        raise TaskError(f"task: {unknown('task', name, TASKS)} (your own: module:Class)")
+    taken = inspect.signature(kind).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        for option in options:
+            if option not in taken:
+                valid = [*taken, "epochs", "folds", "repeats", "validation", "split_seed"]
+                raise TaskError(f"task_options: {unknown('key', option, valid)}")
+    try:
+        return kind(**options)
+    except TaskError:
+        raise
+    except Exception as error:
+        raise TaskError(f"task_options: {name} cannot be made from {dict(options)}: {reason(error)}") from error
+
+
+def user_module(task: Task) -> ModuleType | None:
+    """The module of a user's own task, which workers cannot import by name; None for a shipped task."""
+    module = type(task).__module__
+    return None if module.split(".")[0] == "trainables" else sys.modules.get(module)
+
+
+def _user_task(name: str, module_dir: str | None) -> type[Task]:
+    module_name, _, class_name = name.partition(":")
+    sys.path.insert(0, module_dir or "")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        where = f" in {module_dir}" if module_dir else ""
+        raise TaskError(f"task: cannot import '{module_name}'{where}: {reason(error)}") from error
+    finally:
+        sys.path.pop(0)
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, Task)):
+        tasks = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Task) and v is not Task]
+        raise TaskError(f"task: {unknown(f'Task in {module_name}', class_name, tasks)}")
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise TaskError(f"task: {name} must implement {missing}")
+    return found

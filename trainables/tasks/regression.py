@@ -1,0 +1,87 @@
+"""Regression of one noisy number on another: 100 training points with gaps between them, 100 test points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from torch import Tensor, nn
+
+from search_spaces.errors import DataError, reason
+from trainables.networks import mlp
+from trainables.task import Dataset, Pair, Task
+
+POINTS = 100
+GAPS = ((-2.6, -1.0), (1.2, 2.6))
+NOISE = 0.3
+
+
+class Regression(Task):
+    """Fit a curve through noisy points with a dense network and squared error.
+
+    Reads ``regression/train_data.csv`` and ``regression/test_data.csv`` (columns ``input``, ``label``) below the data
+    folder. Without one it generates points of the same size: y = 3 sin(x) cos(x/2) + 2 plus Gaussian noise of standard
+    deviation 0.3, x uniform on [-5, 5]; the training points leave out -2.6..-1.0 and 1.2..2.6, the test points do not.
+
+    Args:
+        data_seed: of the generated points.
+    """
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "layers": 3,
+        "width_1": 10,
+        "width_2": 20,
+        "width_3": 10,
+        "activation": "relu",
+        "dropout": 0.0,
+        "initialisation": "torch",
+    }
+
+    def __init__(self, data_seed: int = 0) -> None:
+        self.data_seed = data_seed
+
+    def load(self, data_dir: Path | None) -> Dataset:
+        """Read the two files, or generate both splits where there is no data folder."""
+        if data_dir is None:
+            train_rng, test_rng = (np.random.default_rng([self.data_seed, part]) for part in range(2))
+            return Dataset(*_generate(train_rng, gaps=True), test=lambda: _generate(test_rng, gaps=False))
+        folder = data_dir / "regression"
+        return Dataset(*_read(folder / "train_data.csv"), test=lambda: _read(folder / "test_data.csv"))
+
+    def network(self, params: Mapping[str, Any]) -> nn.Module:
+        """One input, ``layers`` hidden layers of ``width_1``.. units, one output."""
+        hidden = [params[f"width_{i}"] for i in range(1, params["layers"] + 1)]
+        return mlp([1, *hidden, 1], params["activation"], params["dropout"], params["initialisation"])
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Squared error, (B,)."""
+        return (outputs - targets).square().squeeze(-1)
+
+
+def _read(path: Path) -> Pair:
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: this data file is missing (leave out --data to use generated points)") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a CSV file, {reason(error)}") from error
+    for column in ("input", "label"):
+        if column not in table:
+            raise DataError(f"{path}: needs the columns input and label, got {', '.join(map(str, table.columns))}")
+        values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
+        if not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values))) + 2
+            raise DataError(f"{path}: every {column} must be a finite number, line {row} is not")
+    return table[["input"]].to_numpy(float), table[["label"]].to_numpy(float)
+
+
+def _generate(rng: np.random.Generator, gaps: bool) -> Pair:
+    x = rng.uniform(-5, 5, 4 * POINTS)
+    if gaps:
+        x = x[~np.any([(low < x) & (x < high) for low, high in GAPS], axis=0)]
+    x = x[:POINTS, None]
+    y = 3 * np.sin(x) * np.cos(x / 2) + 2
+    return x, y + rng.normal(0, NOISE, x.shape)

@@ -1,0 +1,101 @@
+"""One trial in training: its curve, its best epoch, and how it ends. No tensors here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from search_spaces.outcome import Outcome, State
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of one trial.
+
+    Args:
+        epoch: from 1.
+        value: of the study's metric, mean over members.
+        train_loss: mean over members of the mean over rows, dropout included.
+        lr: learning rate of the first member at the end of the epoch.
+        metrics: validation loss and metrics, means over members.
+        folds: the study's metric of each member.
+    """
+
+    epoch: int
+    value: float
+    train_loss: float
+    lr: float
+    metrics: Mapping[str, float]
+    folds: tuple[float, ...]
+
+
+@dataclass
+class TrialRun:
+    """A trial in training.
+
+    Args:
+        number, params: which trial.
+        mode: whether small or large values are good.
+        latest_is_best: without validation there is nothing to choose an epoch by.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    mode: Literal["min", "max"] = "min"
+    latest_is_best: bool = False
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    best: Epoch | None = None
+    fold_best: tuple[float, ...] = ()
+    seconds: float = 0.0
+
+    def record(self, epoch: Epoch) -> bool:
+        """Add an epoch; returns whether it is the best so far."""
+        pick = min if self.mode == "min" else max
+        self.curve.append((epoch.epoch, epoch.value))
+        self.fold_best = tuple(map(pick, self.fold_best, epoch.folds)) if self.fold_best else epoch.folds
+        better = self.best is None or (pick(epoch.value, self.best.value) != self.best.value)
+        if better or self.latest_is_best:
+            self.best = epoch
+            return True
+        return False
+
+    def out_of_patience(self, patience: int | None) -> bool:
+        """Whether the last improvement lies that many epochs back."""
+        if patience is None or self.best is None:
+            return False
+        return self.curve[-1][0] - self.best.epoch >= patience
+
+    def outcome(self, state: State, reason: str | None = None) -> Outcome:
+        """Its end, as the trial database wants it."""
+        metrics = dict(self.best.metrics) if self.best else {}
+        if len(self.fold_best) > 1:
+            metrics["kfold_best"] = math.fsum(self.fold_best) / len(self.fold_best)
+        return Outcome(
+            number=self.number,
+            state=state,
+            value=self.best.value if self.best else None,
+            curve=tuple(self.curve),
+            best_epoch=self.best.epoch if self.best else None,
+            metrics=metrics,
+            reason=reason,
+            seconds=self.seconds,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Plain numbers to go on from; see :meth:`restore`."""
+        return {
+            "curve": list(self.curve),
+            "best": asdict(self.best) if self.best else None,
+            "fold_best": list(self.fold_best),
+            "seconds": self.seconds,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what :meth:`state` returned."""
+        best = state["best"]
+        self.curve = [(int(epoch), float(value)) for epoch, value in state["curve"]]
+        self.best = Epoch(**{**best, "folds": tuple(best["folds"])}) if best else None
+        self.fold_best = tuple(state["fold_best"])
+        self.seconds = state["seconds"]

@@ -46,7 +46,10 @@ class TrialDatabase:
             self._study = storage.get_study_id_from_name(name)
         except KeyError:
             direction = StudyDirection.MINIMIZE if mode == "min" else StudyDirection.MAXIMIZE
+            verbosity = optuna.logging.get_verbosity()
+            optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce every copy in memory
             self._study = storage.create_new_study([direction], name)
+            optuna.logging.set_verbosity(verbosity)
 
     def trials(self) -> list[FrozenTrial]:
         """All trials by number."""

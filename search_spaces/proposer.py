@@ -33,7 +33,7 @@ class Proposer:
     def __init__(self, study: Study, database: TrialDatabase, mode: Mode) -> None:
         self._space = study.search_space
         self._seed = study.search.seed
-        self._total = study.trials
+        self.total = study.trials
         self._sampler = make_sampler(study.search.sampler, self._space)
         self._database = database
         self._memory = memory_database(study.name, mode)
@@ -49,7 +49,7 @@ class Proposer:
     @property
     def remaining(self) -> int:
         """Trials that have not been proposed yet."""
-        return max(0, self._total - self._asked)
+        return max(0, self.total - self._asked)
 
     def ask(self, count: int) -> Sequence[Proposal]:
         """Propose up to ``count`` new trials; fewer where the study has no more."""

@@ -116,6 +116,7 @@ class Study(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "study"
     task: Annotated[str, Field(min_length=1)]
     module_dir: str | None = None
+    data_dir: str | None = None
     task_options: TaskOptions = TaskOptions()
     space: dict[str, Any] = {}
     search: Search = Field(default_factory=Search)

@@ -1,0 +1,213 @@
+"""The result of a study, read back from its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+import pandas as pd
+import torch
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+from torch import nn
+
+from analysis.study_dir import StudyDir
+from search_spaces.database import open_storage
+from search_spaces.errors import OutputError, SearchFailed, reason
+from search_spaces.study import Study
+from trainables.refit import networks_of, predict
+from trainables.task import Array, Task, checked
+from trainables.tasks import make_task
+
+ATTRIBUTES = ("epochs", "seconds", "best_epoch", "reason")
+"""User attributes of a trial that are not metrics."""
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The completed trial with the best value."""
+
+    number: int
+    params: dict[str, Any]
+    value: float
+    epoch: int
+    metrics: dict[str, float]
+
+
+class RefittedNetwork:
+    """The networks that were refitted with the best configuration, one per seed."""
+
+    def __init__(self, task: Task, folder: StudyDir) -> None:
+        try:
+            saved = torch.load(folder.best_model, weights_only=True)
+        except Exception as error:
+            raise OutputError(f"{folder.best_model}: cannot be read, {reason(error)}") from error
+        metrics = json.loads(folder.best_metrics.read_text())
+        self.params: dict[str, Any] = saved["params"]
+        self.networks: list[nn.Module] = networks_of(task, self.params, saved["states"])
+        self.validation: dict[str, float] = metrics["validation"]
+        self.test: dict[str, float] = metrics["test"]
+
+    @property
+    def network(self) -> nn.Module:
+        """The first network, in evaluation mode, on the CPU."""
+        return self.networks[0]
+
+    def predict(self, inputs: Array, ensemble: bool = True) -> Array:
+        """Outputs for inputs (N, ...): the mean over all networks, or of the first network alone.
+
+        Raises:
+            DataError: if the inputs are not finite numbers.
+        """
+        rows = torch.from_numpy(checked(inputs, "inputs"))
+        outputs: Array = predict(self.networks if ensemble else self.networks[:1], rows).mean(dim=0).numpy()
+        return outputs
+
+
+class StudyResult:
+    """A study that ran, or is running: its trials, its best one, and the refitted network.
+
+    Args:
+        folder: where the study was run.
+        task: the task object, where it cannot be made from the study file (a class of a notebook).
+
+    Raises:
+        OutputError: if the folder holds no study.
+    """
+
+    def __init__(self, folder: str | Path | StudyDir, task: Task | None = None) -> None:
+        self.dir = folder if isinstance(folder, StudyDir) else StudyDir.open(folder)
+        self.study: Study = self.dir.study()
+        self._task = task
+
+    @cached_property
+    def task(self) -> Task:
+        """The study's task."""
+        return self._task or make_task(self.study.task, self.study.task_options.own, self.study.module_dir)
+
+    @cached_property
+    def optuna_study(self) -> optuna.Study:
+        """The trial database as an Optuna study."""
+        storage = open_storage(self.dir.journal, self.study.database)
+        return optuna.load_study(study_name=self.study.name, storage=storage)
+
+    @cached_property
+    def frozen_trials(self) -> list[FrozenTrial]:
+        """Trials as Optuna has them, by number."""
+        if self.study.database is None and not self.dir.journal.is_file():
+            return []
+        return self.optuna_study.get_trials(deepcopy=False)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial: number, state, value, epochs, best_epoch, seconds, reason, params_..., metrics_...."""
+        rows = [
+            {
+                "number": t.number,
+                "state": t.state.name,
+                "value": t.value,
+                **{name: t.user_attrs.get(name) for name in ATTRIBUTES},
+                **{f"params_{k}": v for k, v in t.params.items()},
+                **{f"metrics_{k}": v for k, v in _metrics(t).items()},
+            }
+            for t in self.frozen_trials
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["number", "state", "value", *ATTRIBUTES])
+
+    @property
+    def state(self) -> Literal["finished", "running", "interrupted"]:
+        """Whether the study reached its end, is being run, or waits for ``tunefleet resume``."""
+        ended = sum(t.state.is_finished() for t in self.frozen_trials)
+        if self.dir.best_metrics.is_file() and ended >= self.study.trials:
+            return "finished"
+        return "running" if self.dir.running() else "interrupted"
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Whether small or large values are good."""
+        return "min" if self.optuna_study.direction is optuna.study.StudyDirection.MINIMIZE else "max"
+
+    @property
+    def best(self) -> BestTrial:
+        """The completed trial with the best value; of equals the first.
+
+        Raises:
+            SearchFailed: if no trial has completed.
+        """
+        completed = [t for t in self.frozen_trials if t.state is TrialState.COMPLETE and t.value is not None]
+        if not completed:
+            raise SearchFailed(f"{self.study.name}: no trial has completed ({self._why_none()})")
+        sign = 1 if self.mode == "min" else -1
+        best = min(completed, key=lambda t: (sign * (t.value or 0.0), t.number))
+        return BestTrial(
+            best.number, dict(best.params), float(best.value or 0.0), int(best.user_attrs["best_epoch"]), _metrics(best)
+        )
+
+    @cached_property
+    def refit(self) -> RefittedNetwork:
+        """The refitted networks, with their validation and test metrics.
+
+        Raises:
+            OutputError: if the study has not been refitted.
+        """
+        return RefittedNetwork(self.task, self.dir)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """The refit's curves: one row per network and epoch."""
+        return pd.read_csv(self.dir.best_history)
+
+    def summary(self) -> dict[str, Any]:
+        """What ``tunefleet show --json`` prints."""
+        try:
+            found = self.best
+            best = {"trial": found.number, "params": found.params, "value": found.value}
+        except SearchFailed:
+            best = None
+        refit = None
+        if self.dir.best_metrics.is_file():
+            metrics = json.loads(self.dir.best_metrics.read_text())
+            refit = {"validation": metrics["validation"], "test": metrics["test"]}
+        return {
+            "study": self.study.name,
+            "state": self.state,
+            "best": best,
+            "refit": refit,
+            "trials": [
+                {
+                    "number": t.number,
+                    "state": t.state.name,
+                    "value": t.value,
+                    "params": dict(t.params),
+                    "epochs": t.user_attrs.get("epochs", 0),
+                }
+                for t in self.frozen_trials
+            ],
+        }
+
+    def _why_none(self) -> str:
+        for t in self.frozen_trials:
+            if t.state is TrialState.FAIL:
+                return f"trial {t.number} failed: {t.user_attrs.get('reason', 'unknown')}"
+        return f"{len(self.frozen_trials)} trials so far"
+
+
+def write_best(folder: StudyDir, task: str, params: Mapping[str, Any], states: list[dict[str, torch.Tensor]]) -> None:
+    """Write the refitted networks and their configuration."""
+    folder.write_text(folder.best_params, yaml.safe_dump(dict(params), sort_keys=False))
+    with folder.replacing(folder.best_model) as aside:
+        torch.save({"task": task, "params": dict(params), "states": states}, aside)
+
+
+def write_metrics(folder: StudyDir, validation: Mapping[str, float], test: Mapping[str, float]) -> None:
+    """Write the refit's metrics; the last file of a finished study."""
+    folder.write_text(folder.best_metrics, json.dumps({"validation": dict(validation), "test": dict(test)}, indent=2))
+
+
+def _metrics(trial: FrozenTrial) -> dict[str, float]:
+    return {k: float(v) for k, v in trial.user_attrs.items() if k not in ATTRIBUTES}

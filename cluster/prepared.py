@@ -1,0 +1,84 @@
+"""A study that is ready to run: checked, its task made, its data read. Everything that can fail early fails here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray import cloudpickle
+
+from search_spaces.errors import DataError
+from search_spaces.rungs import Rungs
+from search_spaces.study import Study
+from trainables.cohort import Plan
+from trainables.folds import Split, all_rows, search_splits
+from trainables.recipe import check_space
+from trainables.rng import root_key
+from trainables.task import Array, Dataset, Task
+from trainables.tasks import make_task, user_module
+
+SEARCH, REFIT = 0, 1
+"""Branches of the study's random key: the refit shares no random number with any trial."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study with its task and data. ``splits`` hold row numbers of ``inputs`` and ``targets``."""
+
+    study: Study
+    task: Task
+    dataset: Dataset
+    inputs: Array
+    targets: Array
+    splits: list[Split]
+
+    def plan(self) -> Plan:
+        """How every trial is trained."""
+        return Plan(
+            splits=self.splits,
+            epochs=self.study.task_options.epochs,
+            key=root_key(self.study.search.seed, SEARCH),
+            patience=self.study.early_stopping.patience,
+        )
+
+    def rungs(self) -> Rungs | None:
+        """Empty rungs, where the study asks for ASHA."""
+        asha = self.study.early_stopping.asha
+        if asha is None:
+            return None
+        return Rungs(asha.grace_period, asha.reduction_factor, self.study.task_options.epochs, self.task.mode)
+
+    @contextmanager
+    def shipped_by_value(self) -> Iterator[None]:
+        """Send a user's own module to the workers along with the task: they cannot import it by name."""
+        module = user_module(self.task)
+        if module is None:
+            yield
+            return
+        cloudpickle.register_pickle_by_value(module)
+        try:
+            yield
+        finally:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def prepare(study: Study, task: Task | None = None) -> Prepared:
+    """Make the task, check the space against it, read the training data.
+
+    Args:
+        study: what to run.
+        task: a task object, instead of the one that the study names.
+
+    Raises:
+        TunefleetError: in one line, for whatever is wrong with the study, the task or its data.
+    """
+    task = task or make_task(study.task, study.task_options.own, study.module_dir)
+    check_space(study.search_space, task)
+    folder = None if study.data_dir is None else Path(study.data_dir)
+    if folder is not None and not folder.is_dir():
+        raise DataError(f"{folder}: this data folder does not exist")
+    dataset = task.load(folder)
+    inputs, targets = all_rows(dataset)
+    return Prepared(study, task, dataset, inputs, targets, search_splits(dataset, study.task_options))

@@ -1,0 +1,73 @@
+"""Starting Ray on this machine or joining a cluster, and counting the workers that fit."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from search_spaces.errors import StudyError, TunefleetError, reason
+from search_spaces.study import Resources
+
+QUIET = {
+    # Results, TensorBoard runs and snapshots are ours; Tune's copies would only cost time.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    # Ctrl-C must reach us: Tune's own handler waits for every worker to report.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+class ClusterError(TunefleetError):
+    """Ray could not be started or reached."""
+
+
+@contextmanager
+def ray_session(address: str | None) -> Iterator[None]:
+    """Use the Ray that this process is connected to, else join ``address``, else start one on this machine.
+
+    Without an address, ``RAY_ADDRESS`` counts: it is set inside a job on a cluster.
+
+    Raises:
+        ClusterError: if Ray cannot be started or reached.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    if ray.is_initialized():
+        yield
+        return
+    target = address or os.environ.get("RAY_ADDRESS") or "local"
+    own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if target == "local" else {}
+    try:
+        ray.init(target, log_to_driver=False, logging_level=logging.CRITICAL, **own)
+    except Exception as error:
+        raise ClusterError(f"{target}: Ray cannot be started or reached there, {reason(error)}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def worker_resources(wanted: Resources) -> tuple[dict[str, float], int]:
+    """What one worker asks Ray for, and how many such workers fit into the cluster.
+
+    Raises:
+        StudyError: if not even one fits.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus = max(node.get("GPU", 0.0) for node in nodes)
+    gpu = (1.0 if gpus else 0.0) if wanted.gpu == "auto" else float(wanted.gpu)
+    need = {"CPU": float(wanted.cpu), "GPU": gpu}
+    workers = sum(
+        min(int(node.get(name, 0.0) / amount) for name, amount in need.items() if amount > 0) for node in nodes
+    )
+    if workers == 0:
+        most = f"{max(node.get('CPU', 0.0) for node in nodes):g} CPUs and {gpus:g} GPUs"
+        raise StudyError(f"resources: a worker needs {need['CPU']:g} CPUs and {gpu:g} GPUs, but the largest node has {most}")
+    return need, workers

@@ -1,0 +1,118 @@
+"""The driver's bookkeeping: what workers report goes to the trial database, to TensorBoard and to the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ray import tune
+
+from analysis.tensorboard_log import TensorBoardLog
+from search_spaces.cohorts import CohortPlan
+from search_spaces.outcome import Outcome
+from search_spaces.proposer import Proposer
+from trainables.checkpoints import remove_checkpoint
+from trainables.report import CohortConfig, CohortReport
+
+
+class Listener(Protocol):
+    """Who wants to see a study as it runs: the command line, or nobody."""
+
+    def started(self, name: str, total: int, done: int, workers: int) -> None:
+        """The search begins; ``done`` of ``total`` trials are finished already."""
+
+    def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
+        """A cohort was handed to a worker."""
+
+    def cohort_progress(self, report: CohortReport) -> None:
+        """A cohort reported."""
+
+    def trial_ended(self, outcome: Outcome) -> None:
+        """A trial is finished."""
+
+    def message(self, text: str) -> None:
+        """Something worth a line."""
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def started(self, name: str, total: int, done: int, workers: int) -> None:
+        """See :class:`Listener`."""
+
+    def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
+        """See :class:`Listener`."""
+
+    def cohort_progress(self, report: CohortReport) -> None:
+        """See :class:`Listener`."""
+
+    def trial_ended(self, outcome: Outcome) -> None:
+        """See :class:`Listener`."""
+
+    def message(self, text: str) -> None:
+        """See :class:`Listener`."""
+
+
+class Recorder:
+    """Records one study.
+
+    Args:
+        proposer: holds the trial database.
+        log: TensorBoard runs.
+        checkpoints: folder of unfinished trials.
+        listener: who watches.
+        epochs: of an undisturbed trial.
+    """
+
+    def __init__(self, proposer: Proposer, log: TensorBoardLog, checkpoints: Path, listener: Listener, epochs: int) -> None:
+        self._proposer = proposer
+        self._log = log
+        self._checkpoints = checkpoints
+        self._listener = listener
+        self._epochs = epochs
+        self._cohorts = 0
+
+    def begin(self, cohort: CohortPlan) -> CohortConfig:
+        """Note that a cohort is about to run; returns what its worker is told."""
+        trials: tuple[tuple[int, Mapping[str, Any]], ...] = tuple((p.number, p.params) for p in cohort.trials)
+        config = CohortConfig(f"cohort-{self._cohorts}", trials, cohort.shape.start)
+        self._cohorts += 1
+        for number, params in trials:
+            self._log.start(number, params, fresh=config.start == 0)
+        self._listener.cohort_started(config, self._epochs)
+        return config
+
+    def record(self, report: CohortReport) -> list[int]:
+        """Record a report; returns the numbers of the trials that ended."""
+        for number, epochs in report.epochs.items():
+            self._log.epochs(number, epochs)
+        ended = {outcome.number for outcome in report.ended}
+        for epoch, values in report.rungs:
+            for number, value in values.items():
+                if number not in ended:  # an ended trial's outcome brings its rungs along
+                    self._proposer.report(number, epoch, value)
+        for outcome in report.ended:
+            self.tell(outcome)
+        self._listener.cohort_progress(report)
+        return sorted(ended)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Record the end of a trial: last of all in the database, so that nothing else is missing once it is there."""
+        self._log.finish(outcome)
+        self._proposer.tell(outcome)
+        remove_checkpoint(self._checkpoints, outcome.number)
+        self._listener.trial_ended(outcome)
+
+
+class ReportCallback(tune.Callback):
+    """Takes reports out of Ray Tune's results."""
+
+    def __init__(self, recorder: Recorder, ended: Any) -> None:
+        self._recorder = recorder
+        self._ended = ended
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+        """Called by Ray Tune for every result, the last of a cohort included."""
+        for number in self._recorder.record(result.pop("report")):
+            self._ended(number)

@@ -1,0 +1,67 @@
+"""Refitting the best configuration on a worker, then testing it: the first time that test data are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import ray
+
+from analysis.result import StudyResult, write_best, write_metrics
+from analysis.study_dir import StudyDir
+from analysis.tensorboard_log import TensorBoardLog
+from cluster.prepared import REFIT, Prepared
+from cluster.ray_session import worker_resources
+from cluster.recorder import Listener
+from trainables.cohort import Data, Plan
+from trainables.folds import refit_split
+from trainables.refit import Refit, evaluate, networks_of, train_refit
+from trainables.rng import root_key
+from trainables.task import Array, Pair, Task
+from trainables.trainable import worker_device
+
+
+def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: Listener) -> None:
+    """Refit the best trial of a finished search, test it, and write the ``best`` folder.
+
+    Raises:
+        SearchFailed: if no trial has completed, or no refit trains to its end.
+        DataError: if the test data cannot be read.
+    """
+    study, best = prepared.study, result.best
+    options = study.refit
+    split = refit_split(prepared.dataset, options.validation, study.task_options.split_seed)
+    held_out = len(split.validation) > 0
+    epochs = options.epochs or (study.task_options.epochs if held_out else best.epoch)
+    rows = f"{len(split.train)} rows" + (f", {len(split.validation)} held out" if held_out else "")
+    listener.message(f"refitting trial {best.number}: {options.seeds} x {epochs} epochs on {rows}")
+    plan = Plan(
+        splits=[split],
+        epochs=epochs,
+        key=root_key(study.search.seed, REFIT),
+        patience=options.patience if held_out else None,
+        keep_best=True,
+    )
+    need, _ = worker_resources(study.resources)
+    remote: dict[str, Any] = {"num_cpus": need["CPU"], "num_gpus": need["GPU"]}
+    arrays = ray.put((prepared.inputs, prepared.targets))
+    fitted: Refit = ray.get(ray.remote(**remote)(_train).remote(prepared.task, arrays, plan, best.params, options.seeds))
+    write_best(folder, study.task, fitted.params, fitted.states)
+    with folder.replacing(folder.best_history) as aside:
+        pd.DataFrame(fitted.history).to_csv(aside, index=False)
+    TensorBoardLog(folder.tensorboard, study.search_space, epochs).refit(fitted.history)
+    test = prepared.dataset.read_test()
+    measured: dict[str, float] = {}
+    if test is not None:
+        measured = ray.get(ray.remote(**remote)(_test).remote(prepared.task, fitted, test))
+    write_metrics(folder, fitted.validation, measured)
+
+
+def _train(task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any], seeds: int) -> Refit:
+    return train_refit(task, Data.on(worker_device(), *arrays), plan, params, seeds)
+
+
+def _test(task: Task, fitted: Refit, test: Pair) -> dict[str, float]:
+    data = Data.on(worker_device(), *test)
+    return evaluate(task, networks_of(task, fitted.params, fitted.states), data.inputs, data.targets)

@@ -1,0 +1,85 @@
+"""The search: a study's trials as cohorts on Ray Tune."""
+
+from __future__ import annotations
+
+import shutil
+
+import ray
+import torch
+from ray import tune
+from ray.tune import FailureConfig, RunConfig, TuneConfig
+
+from analysis.study_dir import StudyDir
+from analysis.tensorboard_log import TensorBoardLog
+from cluster.prepared import Prepared
+from cluster.ray_session import worker_resources
+from cluster.recorder import Listener, Recorder, ReportCallback
+from search_spaces.cohorts import Shape
+from search_spaces.database import TrialDatabase
+from search_spaces.proposer import Proposal, Proposer
+from search_spaces.rungs import Rungs
+from search_spaces.searcher import CohortSearcher
+from trainables.checkpoints import load_checkpoint
+from trainables.shape import trial_shape
+from trainables.trainable import CohortTrainable, Job
+
+CHECKPOINT_SECONDS = 60.0
+
+
+def search(folder: StudyDir, prepared: Prepared, database: TrialDatabase, proposer: Proposer, listener: Listener) -> None:
+    """Run every trial that is not finished yet; needs a connection to Ray."""
+    study, plan = prepared.study, prepared.plan()
+    need, workers = worker_resources(study.resources)
+    device = torch.device("cuda" if need["GPU"] else "cpu")
+    known = database.trials()
+    rungs = prepared.rungs()
+    if rungs is not None:
+        for trial in known:
+            for epoch, value in trial.intermediate_values.items():
+                rungs.record(epoch, {trial.number: value})
+    job = Job(
+        task=prepared.task,
+        inputs=prepared.inputs,
+        targets=prepared.targets,
+        plan=plan,
+        threads=study.resources.cpu,
+        rungs=None if rungs is None else ray.remote(num_cpus=0)(_RungsActor).remote(rungs),
+        rung_epochs=rungs.epochs if rungs else (),
+        checkpoints=folder.checkpoints,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
+    )
+
+    def shape_of(proposal: Proposal) -> Shape:
+        saved = load_checkpoint(folder.checkpoints, proposal.number)
+        return trial_shape(prepared.task, proposal.params, plan.splits, device, saved["epoch"] if saved else 0)
+
+    log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs)
+    recorder = Recorder(proposer, log, folder.checkpoints, listener, plan.epochs)
+    searcher = CohortSearcher(proposer, shape_of, recorder.tell, recorder.begin, workers, study.concurrency(workers))
+    listener.started(study.name, study.trials, sum(t.state.is_finished() for t in known), workers)
+    shutil.rmtree(folder.ray, ignore_errors=True)
+    tune.Tuner(
+        tune.with_resources(tune.with_parameters(CohortTrainable, job=job), need),
+        tune_config=TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: f"cohort_{trial.trial_id}",
+            trial_dirname_creator=lambda trial: f"cohort_{trial.trial_id}",
+        ),
+        run_config=RunConfig(
+            name=folder.ray.name,
+            storage_path=str(folder.root),
+            callbacks=[ReportCallback(recorder, searcher.ended)],
+            failure_config=FailureConfig(max_failures=0),
+            verbose=0,
+        ),
+    ).fit()
+    shutil.rmtree(folder.ray, ignore_errors=True)
+
+
+class _RungsActor(Rungs):
+    """One ``Rungs`` for all workers of a study."""
+
+    def __init__(self, rungs: Rungs) -> None:
+        self.__dict__ = rungs.__dict__

@@ -1,0 +1,108 @@
+"""The Ray Tune searcher: hands out cohorts of proposed trials. The only module here that knows Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from search_spaces.cohorts import CohortPlan, Shape, form_cohorts
+from search_spaces.errors import reason
+from search_spaces.outcome import Outcome, State
+from search_spaces.proposer import Proposal, Proposer
+
+CRASHED = "the worker's process died: out of memory, or a crash in native code"
+
+
+class CohortSearcher(Searcher):
+    """Proposes trials in blocks, groups them by shape, and hands one cohort to each worker that asks.
+
+    Args:
+        proposer: asks the sampler, and knows the trials that an interrupted run left unfinished.
+        shape_of: what a trial's networks look like; raises if they cannot be built.
+        tell: called with the outcome of a trial that never reached a worker, or died with one.
+        config_of: makes a cohort's configuration for the trainable.
+        workers: how many cohorts can run at once.
+        concurrency: most trials pending at once.
+    """
+
+    def __init__(
+        self,
+        proposer: Proposer,
+        shape_of: Callable[[Proposal], Shape],
+        tell: Callable[[Outcome], None],
+        config_of: Callable[[CohortPlan], Any],
+        workers: int,
+        concurrency: int,
+    ) -> None:
+        super().__init__()
+        self._proposer = proposer
+        self._shape_of = shape_of
+        self._tell = tell
+        self._config_of = config_of
+        self._workers = workers
+        self._concurrency = concurrency
+        # Blocks of one size, whenever they are proposed: who shares a stack must not depend on timing.
+        self._block = concurrency if concurrency >= proposer.total else max(1, concurrency // 2)
+        self._queue: list[CohortPlan] = []
+        self._running: dict[str, CohortPlan] = {}
+        self._pending: set[int] = set()
+        self._unfinished = list(proposer.unfinished)
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next cohort, None while there is nothing to do yet, or FINISHED."""
+        while not self._queue and self._propose():
+            pass
+        if self._queue:
+            cohort = self._queue.pop(0)
+            self._running[trial_id] = cohort
+            return {"cohort": self._config_of(cohort)}
+        return None if self._running else self.FINISHED
+
+    def ended(self, number: int) -> None:
+        """A trial is finished, so another may be pending."""
+        self._pending.discard(number)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A cohort is done. One that took its process down is halved until the culprit is alone."""
+        cohort = self._running.pop(trial_id, None)
+        if cohort is None or not error:
+            return
+        left = tuple(p for p in cohort.trials if p.number in self._pending)
+        if len(left) == 1 == len(cohort.trials):
+            self._fail(left[0], CRASHED)
+        elif left:
+            rest = CohortPlan(cohort.shape, left)
+            self._queue[:0] = rest.halves() if len(left) > 1 else [rest]
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Reports go to the recorder, which calls :meth:`ended`."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: a study is resumed from its trial database."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """See :meth:`save`."""
+
+    def _propose(self) -> bool:
+        """Fill the queue with a block of trials; returns whether there was one."""
+        block, self._unfinished = self._unfinished, []
+        if not block:
+            size = min(self._block, self._proposer.remaining)
+            if size == 0 or len(self._pending) + size > self._concurrency:
+                return False
+            block = list(self._proposer.ask(size))
+        shaped: list[tuple[Proposal, Shape]] = []
+        for proposal in block:
+            self._pending.add(proposal.number)
+            try:
+                shaped.append((proposal, self._shape_of(proposal)))
+            except Exception as error:
+                self._fail(proposal, reason(error))
+        self._queue = form_cohorts(shaped, self._workers)
+        return True
+
+    def _fail(self, proposal: Proposal, why: str) -> None:
+        self._tell(Outcome(proposal.number, State.FAIL, reason=why))
+        self.ended(proposal.number)

@@ -1,0 +1,51 @@
+"""What a worker tells the driver about a cohort: few messages, each with much in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from search_spaces.outcome import Outcome
+from trainables.trial_run import Epoch
+
+
+@dataclass(frozen=True)
+class CohortConfig:
+    """What Ray Tune hands a worker as a trial's configuration: the trials of one cohort.
+
+    Args:
+        name: of the cohort, for people.
+        trials: number and configuration of each trial.
+        start: epoch that their checkpoints stand at; 0 where they begin.
+    """
+
+    name: str
+    trials: tuple[tuple[int, Mapping[str, Any]], ...]
+    start: int = 0
+
+    def __repr__(self) -> str:
+        return self.name  # Ray Tune writes configurations into tags and tables
+
+
+@dataclass
+class CohortReport:
+    """News since the last report.
+
+    Args:
+        cohort: its name.
+        epoch: where it stands.
+        live: trials still in training.
+        epochs: results by trial.
+        rungs: values of the trials that passed a rung: (epoch, value by trial).
+        ended: trials that are done.
+        why_loop: for what reason the stack is not fused any more.
+    """
+
+    cohort: str
+    epoch: int = 0
+    live: int = 0
+    epochs: dict[int, list[Epoch]] = field(default_factory=dict)
+    rungs: list[tuple[int, dict[int, float]]] = field(default_factory=list)
+    ended: list[Outcome] = field(default_factory=list)
+    why_loop: str | None = None

@@ -1,0 +1,51 @@
+"""What a trial's networks look like from outside: which trials may share a stack, and how large it may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from search_spaces.cohorts import Shape
+from trainables.folds import Split
+from trainables.recipe import Recipe, network_params
+from trainables.signature import build, signature, why_not_fused
+from trainables.task import Task
+
+STACK_BYTES = {"cpu": 2**30, "cuda": 2**33}
+"""What the parameters of one stack, their gradients and optimizer state may take."""
+
+COPIES = 7
+"""Parameters, gradient, two rows of optimizer state, and temporary copies of these in a step."""
+
+
+def trial_shape(
+    task: Task, params: Mapping[str, Any], splits: Sequence[Split], device: torch.device, start: int = 0
+) -> Shape:
+    """The shape of one trial.
+
+    Args:
+        task: the study's task.
+        params: the trial's configuration.
+        splits: the study's folds, one member each.
+        device: where workers train.
+        start: epochs that a checkpoint of this trial stands at.
+
+    Raises:
+        Exception: whatever building the network raises.
+    """
+    recipe = Recipe.of(params)
+    network = build(task, network_params(task, params), key=0)
+    rows = max(len(split.train) for split in splits)
+    batch = rows if isinstance(recipe.batch_size, str) else min(recipe.batch_size, rows)
+    numbers = sum(p.numel() * p.element_size() for p in network.parameters())
+    fits = STACK_BYTES[device.type] // (COPIES * numbers * len(splits))
+    return Shape(
+        key=f"{signature(network)}-{batch}",
+        steps=math.ceil(rows / batch),
+        members=len(splits),
+        largest=1 if why_not_fused(network, device) else max(1, fits),
+        start=start,
+    )

@@ -1,0 +1,132 @@
+"""The Ray Tune trainable: one Tune trial is one cohort. The only module here that knows Ray."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+
+from search_spaces.errors import reason
+from search_spaces.outcome import Outcome, State
+from search_spaces.rungs import Decision
+from trainables.checkpoints import load_checkpoint, save_checkpoint
+from trainables.cohort import Cohort, Data, Plan
+from trainables.fused import Traces
+from trainables.report import CohortConfig, CohortReport
+from trainables.task import Array, Task
+
+REPORT_SECONDS = 1.0
+"""A worker reports about this often: results of a cohort are fat, so they should be few."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a study needs; Ray stores it once, and workers read its arrays without a copy.
+
+    Args:
+        task, inputs, targets: from the driver, which alone reads files.
+        plan: splits, epochs, early stopping.
+        threads: CPU threads per worker; more than its share makes torch many times slower.
+        rungs: handle of the actor that holds the study's ``Rungs``, or None without ASHA.
+        rung_epochs: where it wants to be asked.
+        checkpoints: folder for unfinished trials.
+        checkpoint_seconds: training time between two checkpoints of a trial.
+    """
+
+    task: Task
+    inputs: Array
+    targets: Array
+    plan: Plan
+    threads: int
+    rungs: Any
+    rung_epochs: tuple[int, ...]
+    checkpoints: Path
+    checkpoint_seconds: float
+
+
+def worker_device() -> torch.device:
+    """The GPU that Ray gave this worker, else the CPU."""
+    return torch.device("cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu")
+
+
+class CohortTrainable(tune.Trainable):
+    """Trains cohort after cohort in one warm process, which keeps the data and the traced computations."""
+
+    def setup(self, config: dict[str, Any], job: Job) -> None:
+        """Called once per worker, with the first cohort."""
+        torch.set_num_threads(job.threads)
+        self._job = job
+        self._data = Data.on(worker_device(), job.inputs, job.targets)
+        self._traces: Traces = {}
+        self._begin(config["cohort"])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Called by Ray Tune to hand the next cohort to this worker."""
+        self._begin(new_config["cohort"])
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train for about a second, or to the end; returns a :class:`CohortReport`."""
+        report = CohortReport(self._config.name)
+        cohort = self._cohort
+        if cohort is None:
+            report.ended = [Outcome(n, State.FAIL, reason=self._why) for n, _ in self._config.trials]
+            return {"report": report, "done": True}
+        started = time.monotonic()
+        try:
+            while cohort.live and time.monotonic() - started < REPORT_SECONDS:
+                self._epoch(cohort, report)
+            self._checkpoint(cohort)
+        except Exception as error:  # trials fail one by one in Cohort; what gets here concerns all of them
+            cohort.fail(reason(error))
+        report.epoch, report.live, report.why_loop = cohort.epoch, len(cohort.live), cohort.why_loop
+        report.ended, cohort.ended = cohort.ended, []
+        return {"report": report, "done": not cohort.live}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Required by Ray Tune, which is never told to use it: trials keep their own checkpoints."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """See :meth:`save_checkpoint`."""
+
+    def _begin(self, config: CohortConfig) -> None:
+        self._config = config
+        self._cohort: Cohort | None = None
+        self._saved_at = time.monotonic()
+        job = self._job
+        saved: dict[int, Mapping[str, Any]] = {}
+        for number, _ in config.trials if config.start else ():
+            state = load_checkpoint(job.checkpoints, number)
+            if state is not None and state["epoch"] == config.start:
+                saved[number] = state
+        try:
+            if config.start and len(saved) < len(config.trials):
+                saved = {}
+            self._cohort = Cohort(job.task, self._data, job.plan, config.trials, self._traces, saved)
+        except Exception as error:  # the stack as a whole cannot be made: out of memory, say
+            self._why = reason(error)
+
+    def _epoch(self, cohort: Cohort, report: CohortReport) -> None:
+        results = cohort.advance()
+        for number, epoch in results.items():
+            report.epochs.setdefault(number, []).append(epoch)
+        if cohort.epoch not in self._job.rung_epochs or not cohort.live:
+            return
+        values = {number: results[number].value for number in cohort.live}
+        decisions = ray.get(self._job.rungs.report.remote(cohort.epoch, values))
+        stopped = [number for number, decision in decisions.items() if decision is Decision.STOP]
+        cohort.stop(stopped)
+        report.rungs.append((cohort.epoch, {n: v for n, v in values.items() if n not in stopped}))
+
+    def _checkpoint(self, cohort: Cohort) -> None:
+        if time.monotonic() - self._saved_at < self._job.checkpoint_seconds:
+            return
+        for number in cohort.live:
+            save_checkpoint(self._job.checkpoints, number, cohort.state(number))
+        self._saved_at = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,11 +17,32 @@ from trainables.checkpoints import remove_checkpoint
 from trainables.report import CohortConfig, CohortReport
 
 
+@dataclass(frozen=True)
+class SearchInfo:
+    """What a search is about to do.
+
+    Args:
+        study: its name.
+        total, done: trials in all, and those finished by an earlier run.
+        workers: cohorts that can run at once.
+        device: what each worker trains on, in words.
+        metric, mode: what is optimised, "min" or "max".
+    """
+
+    study: str
+    total: int
+    done: int
+    workers: int
+    device: str
+    metric: str
+    mode: str
+
+
 class Listener(Protocol):
     """Who wants to see a study as it runs: the command line, or nobody."""
 
-    def started(self, name: str, total: int, done: int, workers: int) -> None:
-        """The search begins; ``done`` of ``total`` trials are finished already."""
+    def started(self, info: SearchInfo) -> None:
+        """The search begins."""
 
     def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
         """A cohort was handed to a worker."""
@@ -38,7 +60,7 @@ class Listener(Protocol):
 class Silent:
     """A listener that says nothing."""
 
-    def started(self, name: str, total: int, done: int, workers: int) -> None:
+    def started(self, info: SearchInfo) -> None:
         """See :class:`Listener`."""
 
     def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
@@ -111,6 +133,10 @@ class ReportCallback(tune.Callback):
     def __init__(self, recorder: Recorder, ended: Any) -> None:
         self._recorder = recorder
         self._ended = ended
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune pickles its configuration so that it could restore a run, which is never done."""
+        return {}
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
         """Called by Ray Tune for every result, the last of a cohort included."""

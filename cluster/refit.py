@@ -36,16 +36,22 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     epochs = options.epochs or (study.task_options.epochs if held_out else best.epoch)
     rows = f"{len(split.train)} rows" + (f", {len(split.validation)} held out" if held_out else "")
     listener.message(f"refitting trial {best.number}: {options.seeds} x {epochs} epochs on {rows}")
+    test = prepared.dataset.read_test() if options.track_test else None
+    inputs, targets, watch = prepared.inputs, prepared.targets, None
+    if test is not None:
+        watch = np.arange(len(inputs), len(inputs) + len(test[0]))
+        inputs, targets = np.concatenate([inputs, test[0]]), np.concatenate([targets, test[1]])
     plan = Plan(
         splits=[split],
         epochs=epochs,
         key=root_key(study.search.seed, REFIT),
         patience=options.patience if held_out else None,
         keep_best=True,
+        watch=watch,
     )
     need, _ = worker_resources(study.resources)
     remote: dict[str, Any] = {"num_cpus": need["CPU"], "num_gpus": need["GPU"]}
-    arrays = ray.put((prepared.inputs, prepared.targets))
+    arrays = ray.put((inputs, targets))
     fitted: Refit = ray.get(ray.remote(**remote)(_train).remote(prepared.task, arrays, plan, best.params, options.seeds))
     write_best(folder, study.task, fitted.params, fitted.states)
     with folder.replacing(folder.best_history) as aside:

@@ -13,7 +13,7 @@ from analysis.study_dir import StudyDir
 from analysis.tensorboard_log import TensorBoardLog
 from cluster.prepared import Prepared
 from cluster.ray_session import worker_resources
-from cluster.recorder import Listener, Recorder, ReportCallback
+from cluster.recorder import Listener, Recorder, ReportCallback, SearchInfo
 from search_spaces.cohorts import Shape
 from search_spaces.database import TrialDatabase
 from search_spaces.proposer import Proposal, Proposer
@@ -56,8 +56,11 @@ def search(folder: StudyDir, prepared: Prepared, database: TrialDatabase, propos
     log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs)
     recorder = Recorder(proposer, log, folder.checkpoints, listener, plan.epochs)
     searcher = CohortSearcher(proposer, shape_of, recorder.tell, recorder.begin, workers, study.concurrency(workers))
-    listener.started(study.name, study.trials, sum(t.state.is_finished() for t in known), workers)
-    shutil.rmtree(folder.ray, ignore_errors=True)
+    done = sum(trial.state.is_finished() for trial in known)
+    metric, mode = prepared.task.metric, prepared.task.mode
+    listener.started(SearchInfo(study.name, study.trials, done, workers, _in_words(need), metric, mode))
+    shutil.rmtree(folder.ray, ignore_errors=True)  # of an interrupted run
+    folder.checkpoints.mkdir(exist_ok=True)
     tune.Tuner(
         tune.with_resources(tune.with_parameters(CohortTrainable, job=job), need),
         tune_config=TuneConfig(
@@ -75,7 +78,10 @@ def search(folder: StudyDir, prepared: Prepared, database: TrialDatabase, propos
             verbose=0,
         ),
     ).fit()
-    shutil.rmtree(folder.ray, ignore_errors=True)
+
+
+def _in_words(need: dict[str, float]) -> str:
+    return f"{need['GPU']:g} GPU each" if need["GPU"] else f"{need['CPU']:g} CPU each"
 
 
 class _RungsActor(Rungs):

@@ -34,6 +34,7 @@ class Proposer:
         self._space = study.search_space
         self._seed = study.search.seed
         self.total = study.trials
+        self._enqueued = study.search.enqueue
         self._sampler = make_sampler(study.search.sampler, self._space)
         self._database = database
         self._memory = memory_database(study.name, mode)
@@ -66,6 +67,8 @@ class Proposer:
 
     def _ask_one(self) -> Proposal:
         self._optuna.sampler = self._sampler(draw_seed(self._seed, self._asked))
+        if self._asked < len(self._enqueued):
+            self._optuna.enqueue_trial(self._enqueued[self._asked])
         trial = self._optuna.ask()
         params = self._space.suggest(trial)
         self._database.add(params, self._space.distributions(params))

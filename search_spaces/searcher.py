@@ -85,6 +85,10 @@ class CohortSearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """See :meth:`save`."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune pickles its configuration so that it could restore a run, which is never done."""
+        return {}
+
     def _propose(self) -> bool:
         """Fill the queue with a block of trials; returns whether there was one."""
         block, self._unfinished = self._unfinished, []

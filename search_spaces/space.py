@@ -121,6 +121,17 @@ class Space:
                 params[p.name] = _suggest(trial, p.name, p.distribution)
         return params
 
+    def check(self, params: Mapping[str, Any], where: str) -> None:
+        """Check that a configuration (or a part of one) lies in the space.
+
+        Raises:
+            StudyError: naming the parameter, the rule and the value.
+        """
+        for name, value in params.items():
+            if name not in self.by_name:
+                raise StudyError(f"{where}: {unknown('parameter', name, self.by_name)}")
+            _check_contains(f"{where}.{name}", self.by_name[name].distribution, value)
+
     def distributions(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
         """Distributions of the parameters present in one configuration."""
         return {name: self.by_name[name].distribution for name in params}
@@ -236,14 +247,19 @@ def _check_conditions(parameter: Parameter, parameters: Mapping[str, Parameter])
     for parent, values in parameter.when.items():
         if parent not in parameters:
             raise StudyError(f"{where}: {unknown('parameter', parent, set(parameters) - {parameter.name})}")
-        distribution = parameters[parent].distribution
         for value in values:
-            if not _contains(distribution, value):
-                if isinstance(distribution, CategoricalDistribution):
-                    valid = "one of " + ", ".join(str(c) for c in distribution.choices)
-                else:
-                    valid = f"on the range of '{parent}'"
-                raise StudyError(f"{where}: {parent} must be {valid}, got {value!r}")
+            _check_contains(f"{where}.{parent}", parameters[parent].distribution, value)
+
+
+def _check_contains(where: str, distribution: BaseDistribution, value: object) -> None:
+    if _contains(distribution, value):
+        return
+    if isinstance(distribution, CategoricalDistribution):
+        valid = "one of " + ", ".join(str(choice) for choice in distribution.choices)
+    elif isinstance(distribution, IntDistribution | FloatDistribution):
+        step = f" in steps of {distribution.step}" if distribution.step not in (None, 1) else ""
+        valid = f"between {distribution.low} and {distribution.high}{step}"
+    raise StudyError(f"{where}: must be {valid}, got {value!r}")
 
 
 def _contains(distribution: BaseDistribution, value: object) -> bool:
@@ -254,6 +270,8 @@ def _contains(distribution: BaseDistribution, value: object) -> bool:
     if not isinstance(distribution, IntDistribution | FloatDistribution):
         return False
     d = distribution
+    if isinstance(d, IntDistribution) and not isinstance(value, int):
+        return False
     steps = 0.0 if d.step is None else (value - d.low) / d.step
     return d.low <= value <= d.high and math.isclose(steps, round(steps), abs_tol=1e-9)
 

@@ -69,12 +69,16 @@ class EarlyStopping(_Section):
 
 
 class Search(_Section):
-    """Who chooses the next trial, how many trials there are, and how many may be pending at once."""
+    """Who chooses the next trial, how many trials there are, and how many may be pending at once.
+
+    ``enqueue``: configurations that are tried first; parameters that one leaves out are sampled.
+    """
 
     sampler: str = "random"
     trials: Count | None = None
     seed: Seed = Field(default_factory=lambda: secrets.randbelow(2**32))
     concurrency: Count | None = None
+    enqueue: list[dict[str, Any]] = []
 
     @field_validator("sampler")
     @classmethod
@@ -97,13 +101,15 @@ class Refit(_Section):
     ``validation`` is the share of the training data held out to choose the best epoch; 0 trains on everything. Left
     out, a validation split that the task brings is used, and everything is trained on where it brings none.
     ``epochs`` defaults to the best trial's own best epoch where nothing is held out, else to the trials' epochs.
-    ``seeds`` networks are trained from different initial weights.
+    ``seeds`` networks are trained from different initial weights. With ``track_test`` the test metrics are measured
+    after every epoch, for a curve to look at; nothing is chosen by them.
     """
 
     epochs: Count | None = None
     seeds: Members = 1
     validation: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
     patience: Count | None = None
+    track_test: bool = False
 
 
 class Study(_Section):
@@ -151,6 +157,10 @@ class Study(_Section):
                 raise StudyError(f"search.trials: the grid has only {size} points, got {trials}")
         elif trials is None:
             raise StudyError(f"search.trials: sampler '{sampler}' needs a number of trials, got none")
+        for i, params in enumerate(self.search.enqueue):
+            self.search_space.check(params, f"search.enqueue[{i}]")
+        if self.search.enqueue and sampler == "grid":
+            raise StudyError("search.enqueue: a grid tries every point in its own order, so nothing can come first")
         asha, epochs = self.early_stopping.asha, self.task_options.epochs
         if asha and asha.grace_period >= epochs:
             raise StudyError(

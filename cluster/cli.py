@@ -1,0 +1,220 @@
+"""The command line. Packages that take seconds to import are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from search_spaces.errors import StudyError, TunefleetError
+
+if TYPE_CHECKING:
+    from analysis.result import StudyResult
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="tunefleet",
+    help="Hyperparameter search for supervised PyTorch networks, on one machine or a Ray cluster.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder, such as results/digits.")]
+Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the task's data files.")]
+Address = Annotated[
+    str | None, typer.Option(metavar="URL", help="Ray cluster to run on; by default Ray starts on this machine.")
+]
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to put it; by default results/<name>.")] = None,
+    data: Data = None,
+    trials: Annotated[int | None, typer.Option(help="Overrides search.trials.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Overrides search.seed.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Overrides any key, e.g. space.lr.high=0.01. May be repeated."),
+    ] = None,
+    address: Address = None,
+) -> None:
+    """Run a study: search, refit the best configuration, test it, report."""
+    from search_spaces.study import Study
+
+    overrides = _overrides(settings or [])
+    overrides |= {key: value for key, value in (("search.trials", trials), ("search.seed", seed)) if value is not None}
+    loaded = Study.load(study, overrides)
+    folder = out or Path("results") / loaded.name
+    with _interruptible(folder):
+        from cluster.progress import ConsoleProgress
+        from cluster.runner import run as run_study
+
+        with ConsoleProgress(_console()) as progress:
+            result = run_study(loaded, out=folder, data=data, address=address, listener=progress)
+    _print_result(result, folder)
+
+
+@app.command()
+def resume(out: Folder, data: Data = None, address: Address = None) -> None:
+    """Go on with a study that was interrupted; nothing that finished runs again."""
+    with _interruptible(out):
+        from cluster.progress import ConsoleProgress
+        from cluster.runner import resume as resume_study
+
+        with ConsoleProgress(_console()) as progress:
+            result = resume_study(out, data=data, address=address, listener=progress)
+    _print_result(result, out)
+
+
+@app.command()
+def studies() -> None:
+    """List the studies that come with tunefleet."""
+    from rich.table import Table
+
+    from search_spaces.study import Study, shipped_studies
+
+    table = Table("study", "task", "trials", "sampler", "about", box=None, pad_edge=False)
+    for name, path in shipped_studies().items():
+        study = Study.load(path)
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        table.add_row(name, study.task, str(study.trials), study.search.sampler, first.removeprefix("# "))
+    _console().print(table)
+
+
+@app.command()
+def show(
+    out: Folder, as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False
+) -> None:
+    """Show a study's state, its best trial and its test metrics."""
+    from analysis.result import StudyResult
+
+    result = StudyResult(out)
+    if as_json:
+        import json
+
+        sys.stdout.write(json.dumps(result.summary(), indent=2) + "\n")
+    else:
+        _print_result(result, out)
+
+
+@app.command()
+def report(out: Folder) -> None:
+    """Draw the figures and write the report of a study again."""
+    from analysis.report import write_report
+    from analysis.result import StudyResult
+
+    result = StudyResult(out)
+    write_report(result)
+    _say(str(result.dir.report_page))
+
+
+@app.command()
+def tensorboard(
+    out: Folder, port: Annotated[int, typer.Option(help="Port on this machine; 0 chooses a free one.")] = 6006
+) -> None:
+    """Compare a study's trials in TensorBoard."""
+    from analysis.study_dir import StudyDir
+
+    logs = StudyDir.open(out).tensorboard
+    os.execv(  # noqa: S606 - no shell
+        sys.executable,
+        [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--host", "127.0.0.1", "--port", str(port)],
+    )
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line and an exit code, never a traceback."""
+    try:
+        app()
+    except TunefleetError as error:
+        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True, style="red")
+        sys.exit(error.exit_code)
+
+
+class _interruptible:
+    """Ends the program on Ctrl-C or SIGTERM with what to type next; a second signal ends it on the spot."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._interrupt)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if kind is KeyboardInterrupt:
+            Console(stderr=True).print(
+                f"interrupted; go on with: tunefleet resume {self._folder}", markup=False, highlight=False, soft_wrap=True
+            )
+            sys.exit(INTERRUPTED)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        for other in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(other, lambda *_: os._exit(INTERRUPTED))
+        raise KeyboardInterrupt
+
+
+def _overrides(settings: list[str]) -> dict[str, Any]:
+    from search_spaces.yaml_file import parse_yaml
+
+    found: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not all(key.split(".")):
+            raise StudyError(f"--set: must be KEY=VALUE with a dotted key, got '{setting}'")
+        found[key] = parse_yaml(value, f"--set {key}")
+    return found
+
+
+def _print_result(result: StudyResult, folder: Path) -> None:
+    summary = result.summary()
+    counts: dict[str, int] = {}
+    for trial in summary["trials"]:
+        counts[trial["state"].lower()] = counts.get(trial["state"].lower(), 0) + 1
+    listed = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    _say(f"\nstudy {summary['study']}: {summary['state']} ({listed or 'no trials yet'})")
+    if summary["best"] is not None:
+        best = result.best
+        _say(f"best trial {best.number}: {result.task.metric} {best.value:.5g} at epoch {best.epoch}")
+        for name, value in best.params.items():
+            _say(f"  {name:<18} {value:.6g}" if isinstance(value, float) else f"  {name:<18} {value}")
+    if summary["refit"] is not None:
+        for split in ("validation", "test"):
+            for line in _metric_lines(summary["refit"][split]):
+                _say(f"{split} {line}")
+    if summary["state"] == "interrupted":
+        _say(f"go on with: tunefleet resume {folder}")
+    if summary["state"] == "finished":
+        _say(f"\nreport:     {result.dir.report_page}")
+        _say(f"compare:    tunefleet tensorboard {folder}")
+        _say(f"dashboard:  optuna-dashboard {folder}/{result.dir.journal.name}")
+
+
+def _metric_lines(metrics: dict[str, float]) -> list[str]:
+    lines = []
+    for name, value in metrics.items():
+        if name.endswith(("_min", "_max", "_ensemble")):
+            continue
+        line = f"{name} {value:.5g}"
+        if f"{name}_ensemble" in metrics:
+            low, high, together = (metrics[f"{name}_{what}"] for what in ("min", "max", "ensemble"))
+            line += f" (median; seeds from {low:.5g} to {high:.5g}; ensemble {together:.5g})"
+        lines.append(line)
+    return lines
+
+
+def _console() -> Console:
+    return Console()
+
+
+def _say(text: str) -> None:
+    _console().print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,101 @@
+"""What the command line shows of a running study: live lines in a terminal, plain lines on a pipe."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from cluster.recorder import SearchInfo
+from search_spaces.outcome import Outcome, State
+from trainables.report import CohortConfig, CohortReport
+
+
+class ConsoleProgress:
+    """A listener that writes to a console; a context manager, so that the terminal is left as it was."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:g}/{task.total:g} {task.fields[unit]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            refresh_per_second=4,
+            disable=not self._live,
+        )
+        self._info: SearchInfo | None = None
+        self._study: TaskID | None = None
+        self._cohorts: dict[str, TaskID] = {}
+        self._done = 0
+        self._best: Outcome | None = None
+
+    def __enter__(self) -> ConsoleProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for task in self._cohorts.values():
+            self._progress.remove_task(task)
+        self._progress.stop()
+
+    def started(self, info: SearchInfo) -> None:
+        """See :class:`cluster.recorder.Listener`."""
+        self._info, self._done = info, info.done
+        again = f", {info.done} of them finished before" if info.done else ""
+        self.message(f"{info.study}: {info.total} trials{again}, {info.workers} workers on {info.device}")
+        self._study = self._progress.add_task(info.study, total=info.total, completed=info.done, unit="trials", note="")
+
+    def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
+        """See :class:`cluster.recorder.Listener`."""
+        self._cohorts[cohort.name] = self._progress.add_task(
+            f"  {cohort.name}", total=epochs, completed=cohort.start, unit="epochs", note=_trials(len(cohort.trials))
+        )
+
+    def cohort_progress(self, report: CohortReport) -> None:
+        """See :class:`cluster.recorder.Listener`."""
+        task = self._cohorts.get(report.cohort)
+        if report.why_loop:
+            self.message(f"{report.cohort}: members are trained one by one, {report.why_loop}")
+        if task is None:
+            return
+        if report.live:
+            self._progress.update(task, completed=report.epoch, note=_trials(report.live))
+        else:
+            self._progress.remove_task(self._cohorts.pop(report.cohort))
+
+    def trial_ended(self, outcome: Outcome) -> None:
+        """See :class:`cluster.recorder.Listener`."""
+        self._done += 1
+        info = self._info
+        if info is None or self._study is None:
+            return
+        if self._better(outcome, info.mode):
+            self._best = outcome
+        best = "" if self._best is None else f"best {info.metric} {self._best.value:.5g} (trial {self._best.number})"
+        self._progress.update(self._study, completed=self._done, note=best)
+        if outcome.state is State.FAIL:
+            self.message(f"trial {outcome.number} failed: {outcome.reason}")
+        elif not self._live:
+            value = "-" if outcome.value is None else f"{outcome.value:.5g}"
+            what = f"trial {outcome.number} {outcome.state.value.lower()} after {outcome.epochs} epochs, {info.metric} {value}"
+            self.message(f"[{self._done}/{info.total}] {what}; {best or 'none complete yet'}")
+
+    def message(self, text: str) -> None:
+        """See :class:`cluster.recorder.Listener`."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _better(self, outcome: Outcome, mode: str) -> bool:
+        if outcome.state is not State.COMPLETE or outcome.value is None:
+            return False
+        if self._best is None or self._best.value is None:
+            return True
+        return outcome.value < self._best.value if mode == "min" else outcome.value > self._best.value
+
+
+def _trials(count: int) -> str:
+    return f"{count} trial{'s' if count != 1 else ''}"

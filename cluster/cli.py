@@ -78,16 +78,12 @@ def resume(out: Folder, data: Data = None, address: Address = None) -> None:
 @app.command()
 def studies() -> None:
     """List the studies that come with tunefleet."""
-    from rich.table import Table
-
     from search_spaces.study import Study, shipped_studies
 
-    table = Table("study", "task", "trials", "sampler", "about", box=None, pad_edge=False)
     for name, path in shipped_studies().items():
         study = Study.load(path)
-        first = path.read_text(encoding="utf-8").splitlines()[0]
-        table.add_row(name, study.task, str(study.trials), study.search.sampler, first.removeprefix("# "))
-    _console().print(table)
+        about = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+        _say(f"{name} ({study.task}, {study.trials} trials, {study.search.sampler})\n    {about}")
 
 
 @app.command()
@@ -125,7 +121,7 @@ def tensorboard(
     from analysis.study_dir import StudyDir
 
     logs = StudyDir.open(out).tensorboard
-    os.execv(  # noqa: S606 - no shell
+    os.execv(
         sys.executable,
         [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--host", "127.0.0.1", "--port", str(port)],
     )
@@ -153,7 +149,10 @@ class _interruptible:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if kind is KeyboardInterrupt:
             Console(stderr=True).print(
-                f"interrupted; go on with: tunefleet resume {self._folder}", markup=False, highlight=False, soft_wrap=True
+                f"interrupted; go on with: tunefleet resume {self._folder}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
             )
             sys.exit(INTERRUPTED)
 

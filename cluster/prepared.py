@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ray import cloudpickle
 
@@ -43,12 +44,18 @@ class Prepared:
             patience=self.study.early_stopping.patience,
         )
 
-    def rungs(self) -> Rungs | None:
-        """Empty rungs, where the study asks for ASHA."""
+    @property
+    def rungs(self) -> dict[str, Any]:
+        """Arguments of the study's ``Rungs``; empty without ASHA."""
         asha = self.study.early_stopping.asha
         if asha is None:
-            return None
-        return Rungs(asha.grace_period, asha.reduction_factor, self.study.task_options.epochs, self.task.mode)
+            return {}
+        return {**asha.model_dump(), "max_epochs": self.study.task_options.epochs, "mode": self.task.mode}
+
+    @property
+    def rung_epochs(self) -> tuple[int, ...]:
+        """Epochs at which ASHA judges; none without it."""
+        return Rungs(**self.rungs).epochs if self.rungs else ()
 
     @contextmanager
     def shipped_by_value(self) -> Iterator[None]:

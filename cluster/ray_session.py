@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 
-from search_spaces.errors import StudyError, TunefleetError, reason
+from search_spaces.errors import ClusterError, StudyError, reason
 from search_spaces.study import Resources
 
 QUIET = {
@@ -22,9 +24,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
-
-class ClusterError(TunefleetError):
-    """Ray could not be started or reached."""
+CONNECT_SECONDS = 10
 
 
 @contextmanager
@@ -43,7 +43,8 @@ def ray_session(address: str | None) -> Iterator[None]:
         yield
         return
     target = address or os.environ.get("RAY_ADDRESS") or "local"
-    own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if target == "local" else {}
+    _check_reachable(target)
+    own: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if target == "local" else {}
     try:
         ray.init(target, log_to_driver=False, logging_level=logging.CRITICAL, **own)
     except Exception as error:
@@ -52,6 +53,17 @@ def ray_session(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(target: str) -> None:
+    """Ray itself would try for a minute and write a page about it."""
+    host, _, port = target.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"{target}: no Ray cluster answers there, {reason(error)}") from error
 
 
 def worker_resources(wanted: Resources) -> tuple[dict[str, float], int]:
@@ -69,5 +81,7 @@ def worker_resources(wanted: Resources) -> tuple[dict[str, float], int]:
     )
     if workers == 0:
         most = f"{max(node.get('CPU', 0.0) for node in nodes):g} CPUs and {gpus:g} GPUs"
-        raise StudyError(f"resources: a worker needs {need['CPU']:g} CPUs and {gpu:g} GPUs, but the largest node has {most}")
+        raise StudyError(
+            f"resources: a worker needs {need['CPU']:g} CPUs and {gpu:g} GPUs, but the largest node has {most}"
+        )
     return need, workers

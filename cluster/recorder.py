@@ -87,7 +87,9 @@ class Recorder:
         epochs: of an undisturbed trial.
     """
 
-    def __init__(self, proposer: Proposer, log: TensorBoardLog, checkpoints: Path, listener: Listener, epochs: int) -> None:
+    def __init__(
+        self, proposer: Proposer, log: TensorBoardLog, checkpoints: Path, listener: Listener, epochs: int
+    ) -> None:
         self._proposer = proposer
         self._log = log
         self._checkpoints = checkpoints
@@ -138,7 +140,9 @@ class ReportCallback(tune.Callback):
         """Ray Tune pickles its configuration so that it could restore a run, which is never done."""
         return {}
 
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
         """Called by Ray Tune for every result, the last of a cohort included."""
         for number in self._recorder.record(result.pop("report")):
             self._ended(number)

@@ -52,7 +52,9 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     need, _ = worker_resources(study.resources)
     remote: dict[str, Any] = {"num_cpus": need["CPU"], "num_gpus": need["GPU"]}
     arrays = ray.put((inputs, targets))
-    fitted: Refit = ray.get(ray.remote(**remote)(_train).remote(prepared.task, arrays, plan, best.params, options.seeds))
+    fitted: Refit = ray.get(
+        ray.remote(**remote)(_train).remote(prepared.task, arrays, plan, best.params, options.seeds)
+    )
     write_best(folder, study.task, fitted.params, fitted.states)
     with folder.replacing(folder.best_history) as aside:
         pd.DataFrame(fitted.history).to_csv(aside, index=False)

@@ -13,6 +13,7 @@ from cluster.recorder import Listener, Silent
 from cluster.refit import refit
 from cluster.search import search
 from search_spaces.database import TrialDatabase, open_storage, repair_journal
+from search_spaces.errors import TunefleetError
 from search_spaces.proposer import Proposer
 from search_spaces.study import Study
 from trainables.task import Task
@@ -44,7 +45,11 @@ def run(
     """
     prepared = prepare(_with_data(study, data), task)
     folder = StudyDir.create(out or Path("results") / study.name, prepared.study)
-    return _execute(folder, prepared, address, listener or Silent())
+    try:
+        return _execute(folder, prepared, address, listener or Silent())
+    except TunefleetError:
+        folder.discard_if_unused()
+        raise
 
 
 def resume(
@@ -70,12 +75,12 @@ def _with_data(study: Study, data: str | Path | None) -> Study:
 
 
 def _execute(folder: StudyDir, prepared: Prepared, address: str | None, listener: Listener) -> StudyResult:
-    study, rungs = prepared.study, prepared.rungs()
+    study = prepared.study
     with folder.locked(), prepared.shipped_by_value():
         if study.database is None and (lost := repair_journal(folder.journal)):
             listener.message(f"repaired {folder.journal.name}: cut off {lost} bytes of a torn last line")
         storage = open_storage(folder.journal, study.database)
-        database = TrialDatabase(storage, study.name, prepared.task.mode, rungs.epochs if rungs else ())
+        database = TrialDatabase(storage, study.name, prepared.task.mode, prepared.rung_epochs)
         proposer = Proposer(study, database, prepared.task.mode)
         if proposer.remaining or proposer.unfinished or not folder.best_metrics.is_file():
             with ray_session(address):

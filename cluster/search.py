@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import ray
 import torch
+from optuna.trial import FrozenTrial
 from ray import tune
 from ray.tune import FailureConfig, RunConfig, TuneConfig
 
@@ -26,25 +28,22 @@ from trainables.trainable import CohortTrainable, Job
 CHECKPOINT_SECONDS = 60.0
 
 
-def search(folder: StudyDir, prepared: Prepared, database: TrialDatabase, proposer: Proposer, listener: Listener) -> None:
+def search(
+    folder: StudyDir, prepared: Prepared, database: TrialDatabase, proposer: Proposer, listener: Listener
+) -> None:
     """Run every trial that is not finished yet; needs a connection to Ray."""
     study, plan = prepared.study, prepared.plan()
     need, workers = worker_resources(study.resources)
     device = torch.device("cuda" if need["GPU"] else "cpu")
     known = database.trials()
-    rungs = prepared.rungs()
-    if rungs is not None:
-        for trial in known:
-            for epoch, value in trial.intermediate_values.items():
-                rungs.record(epoch, {trial.number: value})
     job = Job(
         task=prepared.task,
         inputs=prepared.inputs,
         targets=prepared.targets,
         plan=plan,
         threads=study.resources.cpu,
-        rungs=None if rungs is None else ray.remote(num_cpus=0)(_RungsActor).remote(rungs),
-        rung_epochs=rungs.epochs if rungs else (),
+        rungs=_rungs_actor(prepared, known),
+        rung_epochs=prepared.rung_epochs,
         checkpoints=folder.checkpoints,
         checkpoint_seconds=CHECKPOINT_SECONDS,
     )
@@ -80,12 +79,16 @@ def search(folder: StudyDir, prepared: Prepared, database: TrialDatabase, propos
     ).fit()
 
 
+def _rungs_actor(prepared: Prepared, known: list[FrozenTrial]) -> Any:
+    """One ``Rungs`` for all workers, with what earlier runs of the study recorded; None without ASHA."""
+    if not prepared.rung_epochs:
+        return None
+    actor: Any = ray.remote(num_cpus=0)(Rungs).remote(**prepared.rungs)
+    for trial in known:
+        for epoch, value in trial.intermediate_values.items():
+            actor.record.remote(epoch, {trial.number: value})
+    return actor
+
+
 def _in_words(need: dict[str, float]) -> str:
     return f"{need['GPU']:g} GPU each" if need["GPU"] else f"{need['CPU']:g} CPU each"
-
-
-class _RungsActor(Rungs):
-    """One ``Rungs`` for all workers of a study."""
-
-    def __init__(self, rungs: Rungs) -> None:
-        self.__dict__ = rungs.__dict__

@@ -36,9 +36,7 @@ class TrialDatabase:
         rungs: epochs whose values are always kept when a curve is thinned.
     """
 
-    def __init__(
-        self, storage: BaseStorage, name: str, mode: Mode, rungs: tuple[int, ...] = ()
-    ) -> None:
+    def __init__(self, storage: BaseStorage, name: str, mode: Mode, rungs: tuple[int, ...] = ()) -> None:
         self.storage = storage
         self.name = name
         self._rungs = frozenset(rungs)
@@ -63,9 +61,7 @@ class TrialDatabase:
         """Add the next trial as RUNNING; its number is the count of those before it."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            template = create_trial(
-                state=TrialState.RUNNING, params=dict(params), distributions=distributions
-            )
+            template = create_trial(state=TrialState.RUNNING, params=dict(params), distributions=distributions)
         self.storage.create_new_trial(self._study, template_trial=template)
 
     def report(self, number: int, epoch: int, value: float) -> None:
@@ -76,17 +72,16 @@ class TrialDatabase:
         """Finish a running trial: its thinned curve, its attributes, and its state last of all."""
         trial = self._id(outcome.number)
         known = self.storage.get_trial(trial).intermediate_values
-        for epoch, value in thin(outcome.curve, self._rungs).items():
+        for epoch, point in thin(outcome.curve, self._rungs).items():
             if epoch not in known:
-                self.storage.set_trial_intermediate_value(trial, epoch, value)
+                self.storage.set_trial_intermediate_value(trial, epoch, point)
         for key, attribute in outcome.attributes().items():
             self.storage.set_trial_user_attr(trial, key, attribute)
-        state = TrialState[outcome.state.value]
         value = outcome.value
         if outcome.state is State.PRUNED and outcome.curve:
             value = outcome.curve[-1][1]  # as optuna.Study.tell does
-        failed = outcome.state is State.FAIL or value is None
-        self.storage.set_trial_state_values(trial, state, None if failed else [float(value)])  # type: ignore[arg-type]
+        values = None if outcome.state is State.FAIL or value is None else [float(value)]
+        self.storage.set_trial_state_values(trial, TrialState[outcome.state.value], values)
 
     def _id(self, number: int) -> int:
         return self.storage.get_trial_id_from_study_id_trial_number(self._study, number)

@@ -5,6 +5,7 @@
     ├── TaskError             a task, its options or one of its parameters is wrong (exit code 2)
     ├── DataError             a data file is missing, unreadable or malformed (exit code 2)
     ├── OutputError           the output folder cannot be used as asked (exit code 2)
+    ├── ClusterError          Ray cannot be started or reached (exit code 2)
     └── SearchFailed          the study ran, but nothing usable came out (exit code 1)
 
 Errors of Ray, Optuna, pydantic and YAML are translated where they enter, with ``raise ... from``.
@@ -36,6 +37,10 @@ class DataError(TunefleetError):
 
 class OutputError(TunefleetError):
     """The study folder cannot be created, read or continued."""
+
+
+class ClusterError(TunefleetError):
+    """Ray cannot be started or reached."""
 
 
 class SearchFailed(TunefleetError):

@@ -30,9 +30,7 @@ class ConditionalGridSampler(BaseSampler):
     def __init__(self, points: Sequence[Params]) -> None:
         self._points = points
 
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Nothing is sampled jointly."""
         return {}
 

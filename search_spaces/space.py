@@ -58,9 +58,7 @@ class Parameter:
 
     def active(self, params: Mapping[str, Any]) -> bool:
         """Whether this parameter exists, given those decided before it."""
-        return all(
-            parent in params and params[parent] in values for parent, values in self.when.items()
-        )
+        return all(parent in params and params[parent] in values for parent, values in self.when.items())
 
     def grid(self) -> list[Scalar]:
         """Every value, for an exhaustive search.
@@ -195,7 +193,9 @@ def _choices(name: str, values: object) -> CategoricalDistribution:
         raise StudyError(f"space.{name}: choices must be a non-empty list, got {values!r}")
     for i, value in enumerate(values):
         if not (value is None or isinstance(value, bool | int | float | str)):
-            raise StudyError(f"space.{name}: each choice must be a number, a text, a truth value or null, got {value!r}")
+            raise StudyError(
+                f"space.{name}: each choice must be a number, a text, a truth value or null, got {value!r}"
+            )
         if isinstance(value, float) and not math.isfinite(value):
             raise StudyError(f"space.{name}: a choice must be finite, got {value!r}")
         if value in values[:i]:
@@ -223,7 +223,9 @@ def _range(name: str, spec: Mapping[str, Any]) -> BaseDistribution:
             raise StudyError(f"space.{name}.step: must be above 0, got {step}")
         steps = (high - low) / step
         if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
-            raise StudyError(f"space.{name}: high must be low plus a multiple of step, got low={low}, high={high}, step={step}")
+            raise StudyError(
+                f"space.{name}: high must be low plus a multiple of step, got low={low}, high={high}, step={step}"
+            )
     if all(isinstance(v, int) for v in (low, high, 1 if step is None else step)):
         return IntDistribution(low, high, log=log, step=1 if step is None else step)
     return FloatDistribution(float(low), float(high), log=log, step=None if step is None else float(step))

@@ -148,9 +148,7 @@ class Study(_Section):
         trials, sampler = self.search.trials, self.search.sampler
         if self.search_space.constant:
             if trials not in (None, 1):
-                raise StudyError(
-                    f"search.trials: a space with nothing to search has exactly one trial, got {trials}"
-                )
+                raise StudyError(f"search.trials: a space with nothing to search has exactly one trial, got {trials}")
         elif sampler == "grid":
             size = self.search_space.grid_size()
             if trials is not None and trials > size:
@@ -203,7 +201,9 @@ class Study(_Section):
         path = _find(source)
         raw = read_yaml(path)
         if not isinstance(raw, dict):
-            raise StudyError(f"{path}: a study file must be a mapping with the keys task and space, got {type(raw).__name__}")
+            raise StudyError(
+                f"{path}: a study file must be a mapping with the keys task and space, got {type(raw).__name__}"
+            )
         defaults: dict[str, Any] = {"name": path.stem}
         if ":" in str(raw.get("task", "")):
             defaults["module_dir"] = str(path.resolve().parent)

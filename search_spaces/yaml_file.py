@@ -39,7 +39,7 @@ def parse_yaml(text: str, where: str) -> Any:
         StudyError: with ``where``, the line and what is wrong.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise StudyError(f"{where}: not valid YAML, {line}{error.problem}") from error

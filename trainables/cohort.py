@@ -148,15 +148,19 @@ class Cohort:
         losses, rates = train_loss.double().cpu().numpy(), self._stack.lr.cpu().numpy()
         seconds = (time.perf_counter() - started) / len(self._runs)
         results: dict[int, Epoch] = {}
+        metric = self.task.metric if self._validation else "loss"
         for number, rows in self._rows().items():
             run = self._runs[number]
             run.seconds += seconds
             errors = [self._stack.errors[row] for row in rows if row in self._stack.errors]
+            if errors:
+                self._end(number, State.FAIL, errors[0])
+                continue
             means = {name: float(v[rows].mean()) for name, v in table.items()}
-            value, folds = means[self.task.metric], tuple(table[self.task.metric][rows].tolist())
+            value, folds = means[metric], tuple(table[metric][rows].tolist())
             epoch = Epoch(self.epoch, value, float(losses[rows].mean()), float(rates[rows[0]]), means, folds)
-            if errors or not (math.isfinite(value) and math.isfinite(epoch.train_loss)):
-                self._end(number, State.FAIL, (errors or [f"the loss is not finite after epoch {self.epoch}"])[0])
+            if not (math.isfinite(value) and math.isfinite(epoch.train_loss)):
+                self._end(number, State.FAIL, f"the loss is not finite after epoch {self.epoch}")
                 continue
             results[number] = epoch
             if run.record(epoch):

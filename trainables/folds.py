@@ -80,7 +80,9 @@ def _own_split(dataset: Dataset) -> Split:
 def _k_folds(dataset: Dataset, options: TaskOptions) -> list[Split]:
     inputs, targets = all_rows(dataset)
     if options.folds > len(inputs):
-        raise DataError(f"task_options.folds: needs at least as many rows, got {options.folds} folds of {len(inputs)} rows")
+        raise DataError(
+            f"task_options.folds: needs at least as many rows, got {options.folds} folds of {len(inputs)} rows"
+        )
     kind = StratifiedKFold if _can_stratify(dataset, targets, options.folds) else KFold
     folds = kind(options.folds, shuffle=True, random_state=options.split_seed)
     return [Split(train, validation) for train, validation in folds.split(inputs, targets)]

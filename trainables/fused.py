@@ -7,6 +7,7 @@ shape; ``traces`` is shared by all stacks of a worker, so that a signature which
 
 from __future__ import annotations
 
+import copy
 import pickle
 import random
 from collections.abc import Callable, MutableMapping, Sequence
@@ -22,7 +23,7 @@ from search_spaces.errors import TunefleetError
 from trainables.keyed import MemberDropout
 from trainables.recipe import Recipe
 from trainables.signature import signature
-from trainables.stack import Stack, Values, sample_values
+from trainables.stack import Stack, Values, sample_loss, sample_values
 from trainables.task import Task
 
 Traces = MutableMapping[tuple[Any, ...], Callable[..., Any]]
@@ -83,25 +84,35 @@ class FusedStack(Stack):
 
     def _trace(self, function: Callable[..., Any], training: bool, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         self.base.train(training)
+        untouched = copy.deepcopy(self.base)
+        try:
+            return self._checked(function, training, _copies(arguments))
+        except Exception:
+            self.base = untouched  # whoever goes on with it must not notice that it has run
+            raise
+
+    def _checked(self, function: Callable[..., Any], training: bool, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         before = (signature(self.base), _python_random_state())
         with torch.no_grad():
             graph = make_fx(lambda *a: function(*a))(*arguments)  # make_fx miscounts the arguments of methods
-            if training:
-                _refuse_mixed_rows(graph, arguments)
         if before != (signature(self.base), _python_random_state()):
             raise NotFusable("the network changes its attributes or draws from Python's random numbers as it runs")
         for node in graph.graph.nodes:
             schema = getattr(node.target, "_schema", None)
             if schema is not None and schema.is_mutable and getattr(node.args[0], "op", "") == "placeholder":
                 raise NotFusable("the network writes into a buffer as it runs")
+        if training:
+            _refuse_mixed_rows(graph, arguments)
         return graph
 
     def _loss_and_gradient(
         self, views: list[Tensor], constants: list[Tensor], keys: Tensor, x: Tensor, y: Tensor, w: Tensor
     ) -> tuple[Tensor, Tensor]:
-        def loss(parameters: list[Tensor], constants: list[Tensor], key: Tensor, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+        def loss(
+            parameters: list[Tensor], constants: list[Tensor], key: Tensor, x: Tensor, y: Tensor, w: Tensor
+        ) -> Tensor:
             outputs = self._outputs(parameters, constants, x, key)
-            return (sample_values(self.task, outputs, y)["loss"] * w).sum()
+            return (sample_loss(self.task, outputs, y) * w).sum()
 
         grads, losses = vmap(grad_and_value(loss))(views, constants, keys, x, y, w)
         return losses, torch.cat([g.reshape(len(g), -1) for g in grads], dim=1)
@@ -111,14 +122,23 @@ class FusedStack(Stack):
             values = sample_values(self.task, self._outputs(parameters, constants, x, None), y)
             return {name: (value * w).sum() for name, value in values.items()}
 
-        return vmap(sums)(views, constants, x, y, w)  # type: ignore[no-any-return]
+        return vmap(sums)(views, constants, x, y, w)
 
     def _outputs(self, parameters: list[Tensor], constants: list[Tensor], x: Tensor, key: Tensor | None) -> Tensor:
         tensors = dict(zip(self.layout.names, parameters, strict=True))
         tensors |= dict(zip(self._names, constants, strict=True))
         if key is not None:
             tensors |= dict.fromkeys(self._keys, key)
-        return functional_call(self.base, tensors, (x,))  # type: ignore[no-any-return]
+        given = dict(tensors)
+        outputs = functional_call(self.base, tensors, (x,))  # puts into ``tensors`` what the network put in their place
+        if any(tensors[name] is not tensor for name, tensor in given.items()):
+            raise NotFusable("the network replaces a buffer as it runs")
+        return outputs  # type: ignore[no-any-return]
+
+
+def _copies(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Tracing computes, and a network may write into what it computes with."""
+    return tuple([t.clone() for t in a] if isinstance(a, list) else a.clone() for a in arguments)
 
 
 def _python_random_state() -> tuple[object, bytes]:
@@ -133,8 +153,9 @@ def _refuse_mixed_rows(graph: Callable[..., Any], arguments: tuple[Any, ...]) ->
     shares, changed = shares.clone(), inputs.clone()
     shares[:, -1] = 0
     changed[:, -1] = inputs[:, 0]
-    _, plain = graph(*others, inputs, targets, shares)
-    _, mixed = graph(*others, changed, targets, shares)
+    with torch.no_grad():
+        _, plain = graph(*others, inputs, targets, shares)
+        _, mixed = graph(*others, changed, targets, shares)
     if not torch.equal(plain.nan_to_num(), mixed.nan_to_num()):
         raise NotFusable("the rows of a batch influence each other")
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from search_spaces.errors import reason
 from trainables.keyed import KeyedModule
 from trainables.recipe import Recipe
-from trainables.stack import Stack, Values, sample_values
+from trainables.stack import Stack, Values, sample_loss, sample_values
 from trainables.task import Task
 
 
@@ -62,6 +62,11 @@ class LoopStack(Stack):
                 column[m] = values[name]
         return columns
 
+    def predict(self, inputs: Tensor) -> Tensor:
+        """See :meth:`Stack.predict`."""
+        with torch.no_grad():
+            return torch.stack([network.eval()(inputs) for network in self._networks])
+
     def keep(self, rows: Sequence[int]) -> None:
         """See :meth:`Stack.keep`."""
         self._networks = [self._networks[row] for row in rows]
@@ -71,6 +76,7 @@ class LoopStack(Stack):
         super()._bind()
         self._parameters: list[list[nn.Parameter]] = []
         self._keyed: list[list[KeyedModule]] = []
+        self._buffers: list[list[tuple[dict[str, Tensor | None], str, Tensor]]] = []
         for m, network in enumerate(self._networks):
             own = dict(network.named_parameters())
             buffers = dict(network.named_buffers())
@@ -78,6 +84,8 @@ class LoopStack(Stack):
                 (own[name] if name in own else buffers[name]).data = tensor
             self._parameters.append([own[name] for name in self.layout.names])
             self._keyed.append([module for module in network.modules() if isinstance(module, KeyedModule)])
+            holders = [module._buffers for module in network.modules() if not isinstance(module, KeyedModule)]
+            self._buffers.append([(h, name, b) for h in holders for name, b in h.items() if b is not None])
 
     def _gradient(self, m: int, x: Tensor, y: Tensor, w: Tensor, key: Tensor, grad: Tensor) -> Tensor:
         network = self._networks[m]
@@ -86,9 +94,14 @@ class LoopStack(Stack):
         for module in self._keyed[m]:
             module.key = key
         outputs = self._forward(network, x, int(key) if self._draws is not False else 0)
-        loss = (sample_values(self.task, outputs, y)["loss"] * w).sum()
+        loss = (sample_loss(self.task, outputs, y) * w).sum()
         grads = torch.autograd.grad(loss, self._parameters[m], allow_unused=True, materialize_grads=True)
         torch.cat([g.reshape(-1) for g in grads], out=grad)
+        for holder, name, own in self._buffers[m]:
+            replaced = holder[name]
+            if replaced is not own and replaced is not None:  # by assignment: the stack's row must have it too
+                own.copy_(replaced.detach())
+                holder[name] = own
         return loss.detach()
 
     def _forward(self, network: nn.Module, x: Tensor, key: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from torch import nn
@@ -58,7 +59,7 @@ def mlp(
     if min(widths) < 1:
         raise TaskError(f"every layer needs at least one unit, got widths {list(widths)}")
     layers: list[nn.Module] = []
-    for units_in, units_out in zip(widths[:-1], widths[1:], strict=True):
+    for units_in, units_out in itertools.pairwise(widths):
         layer = nn.Linear(units_in, units_out)
         INITIALISATIONS[initialisation](layer)
         layers += [layer, ACTIVATIONS[activation](), nn.Dropout(dropout)]

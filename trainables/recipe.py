@@ -119,5 +119,3 @@ def _extremes(parameter: Parameter) -> list[Any]:
     if isinstance(d, IntDistribution | FloatDistribution):
         return [d.low, d.high]
     return []
-
-

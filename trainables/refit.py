@@ -49,10 +49,14 @@ def train_refit(task: Task, data: Data, plan: Plan, params: Mapping[str, Any], s
     while cohort.live:
         for seed, epoch in cohort.advance().items():
             # Without held-out rows the cohort's own metrics are those of training.
-            measured = {f"validation_{k}" if held_out and not k.startswith("test_") else k: v for k, v in epoch.metrics.items()}
+            measured = {
+                f"validation_{k}" if held_out and not k.startswith("test_") else k: v for k, v in epoch.metrics.items()
+            }
             if not held_out:
                 measured.pop("loss", None)
-            history.append({"seed": seed, "epoch": epoch.epoch, "train_loss": epoch.train_loss, "lr": epoch.lr, **measured})
+            history.append(
+                {"seed": seed, "epoch": epoch.epoch, "train_loss": epoch.train_loss, "lr": epoch.lr, **measured}
+            )
     outcomes = sorted(cohort.ended, key=lambda o: o.number)
     done = [o for o in outcomes if o.state is State.COMPLETE]
     if not done:
@@ -61,7 +65,9 @@ def train_refit(task: Task, data: Data, plan: Plan, params: Mapping[str, Any], s
     refit = Refit(dict(params), states, sorted(history, key=lambda row: (row["seed"], row["epoch"])), {})
     if held_out:
         rows = torch.from_numpy(plan.splits[0].validation).to(data.inputs.device)
-        refit.validation.update(evaluate(task, networks_of(task, refit.params, states), data.inputs[rows], data.targets[rows]))
+        refit.validation.update(
+            evaluate(task, networks_of(task, refit.params, states), data.inputs[rows], data.targets[rows])
+        )
     return refit
 
 
@@ -80,7 +86,7 @@ def predict(networks: Sequence[nn.Module], inputs: Tensor) -> Tensor:
     """Outputs (len(networks), N, ...) for inputs (N, ...), in batches."""
     with torch.no_grad():
         return torch.stack(
-            [torch.cat([network(rows) for rows in inputs.split(EVALUATION_ROWS)]) for network in networks]
+            [torch.cat([network(rows) for rows in torch.split(inputs, EVALUATION_ROWS)]) for network in networks]
         )
 
 

@@ -42,7 +42,8 @@ def root_key(seed: int, *path: int) -> int:
 
 def fold_in(key: Tensor, branch: Tensor) -> Tensor:
     """Keys of the streams ``branch`` below ``key``; both int64, broadcast against each other."""
-    return _mix(_mix(branch + _GAMMA) ^ key)
+    # The factor tells the two apart: without it, trial 2 of seed 1 would be trial 1 of seed 2.
+    return _mix(_mix(branch + _GAMMA) ^ (key * _MUL_1))
 
 
 def random_bits(key: Tensor, count: int) -> Tensor:

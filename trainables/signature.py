@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import uuid
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from trainables.keyed import replace_dropout
 from trainables.task import Task
 
 _TENSOR_HOLDERS = {"_parameters", "_buffers", "_modules", "training"}
+_LOCAL_CLASSES: weakref.WeakKeyDictionary[type[nn.Module], str] = weakref.WeakKeyDictionary()
 
 
 def build(task: Task, params: Mapping[str, Any], key: int) -> nn.Module:
@@ -36,7 +38,9 @@ def build(task: Task, params: Mapping[str, Any], key: int) -> nn.Module:
     trained = {p.dtype for p in network.parameters() if p.requires_grad}
     if len(trained) != 1 or not next(iter(trained)).is_floating_point:
         found = ", ".join(sorted(map(str, trained))) or "none"
-        raise TaskError(f"{type(task).__name__}.network: needs parameters to train, all of one floating type, got {found}")
+        raise TaskError(
+            f"{type(task).__name__}.network: needs parameters to train, all of one floating type, got {found}"
+        )
     return replace_dropout(network)
 
 
@@ -48,7 +52,7 @@ def signature(network: nn.Module) -> str:
         digest.update(repr(parts).encode())
 
     for name, module in network.named_modules():
-        add(name, type(module).__module__, type(module).__qualname__)
+        add(name, *_class(type(module)))
         plain: dict[str, object] = {}
         for attribute, value in sorted(vars(module).items()):
             if isinstance(value, Tensor):
@@ -60,6 +64,15 @@ def signature(network: nn.Module) -> str:
         for name, tensor in tensors:
             add(kind, name, tensor.dtype, tuple(tensor.shape), tensor.requires_grad)
     return digest.hexdigest()
+
+
+def _class(kind: type[nn.Module]) -> tuple[str, ...]:
+    """A name for a class. One that was made in a function may use any of that function's variables, so it is only
+    equal to itself.
+    """
+    if "<locals>" not in kind.__qualname__:
+        return kind.__module__, kind.__qualname__
+    return (_LOCAL_CLASSES.setdefault(kind, uuid.uuid4().hex),)
 
 
 def _bytes(attributes: dict[str, object]) -> bytes:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from search_spaces.errors import TaskError
+from search_spaces.errors import TaskError, unknown
+from trainables.keyed import KeyedModule
 from trainables.optimizers import SLOTS, UPDATES, Rows
 from trainables.recipe import Recipe
 from trainables.schedules import advance, schedule_columns
@@ -196,7 +197,8 @@ class Stack(ABC):
         return frozen + [n for n, _ in self.base.named_buffers() if n not in self._key_names()]
 
     def _key_names(self) -> list[str]:
-        return [n for n, _ in self.base.named_buffers() if n == "key" or n.endswith(".key")]
+        keyed = [name for name, module in self.base.named_modules() if isinstance(module, KeyedModule)]
+        return [f"{name}.key" if name else "key" for name in keyed]
 
     def _bind(self) -> None:
         """Refresh whatever is derived from ``members`` and ``recipes``, which may be new tensors."""
@@ -225,21 +227,36 @@ class Stack(ABC):
         )
 
 
-def sample_values(task: Task, outputs: Tensor, targets: Tensor) -> Values:
-    """Loss and metrics of each sample of one member, (B,) each.
+def sample_loss(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Loss of each sample of one member, (B,).
 
     Raises:
         TaskError: if the task returns another shape.
     """
-    values = {"loss": task.loss(outputs, targets), **task.metrics(outputs, targets)}
-    for name, value in values.items():
-        if value.shape != targets.shape[:1]:
-            what = "loss" if name == "loss" else f"metrics['{name}']"
-            raise TaskError(
-                f"{type(task).__name__}.{what}: must return one value per sample, shape ({targets.shape[0]},), "
-                f"got {tuple(value.shape)}"
-            )
+    return _per_sample(task, "loss", task.loss(outputs, targets), targets)
+
+
+def sample_values(task: Task, outputs: Tensor, targets: Tensor) -> Values:
+    """Loss and metrics of each sample of one member, (B,) each.
+
+    Raises:
+        TaskError: if the task returns another shape, or not the metric that it names.
+    """
+    metrics = task.metrics(outputs, targets)
+    values = {name: _per_sample(task, f"metrics['{name}']", value, targets) for name, value in metrics.items()}
+    values = {"loss": sample_loss(task, outputs, targets), **values}
+    if task.metric not in values:
+        raise TaskError(f"{type(task).__name__}.metric: {unknown('metric', task.metric, values)}")
     return values
+
+
+def _per_sample(task: Task, what: str, value: Tensor, targets: Tensor) -> Tensor:
+    if value.shape != targets.shape[:1]:
+        raise TaskError(
+            f"{type(task).__name__}.{what}: must return one value per sample, shape ({targets.shape[0]},), "
+            f"got {tuple(value.shape)}"
+        )
+    return value
 
 
 def _tensor(network: nn.Module, name: str) -> Tensor:

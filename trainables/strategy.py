@@ -11,7 +11,7 @@ from torch import nn
 from trainables.fused import FusedStack, Traces
 from trainables.loop import LoopStack
 from trainables.recipe import Recipe
-from trainables.signature import why_not_fused
+from trainables.signature import signature, why_not_fused
 from trainables.stack import Stack
 from trainables.task import Task
 
@@ -26,9 +26,10 @@ def make_stack(
 ) -> Stack:
     """Stack networks of one signature with the strategy that suits their number, their layers and the device.
 
-    A single network is not worth a trace: its ordinary step is three times faster.
+    A single network is not worth a trace: its ordinary step is three times faster. Networks of one configuration can
+    still differ, in an attribute drawn at random as they were built.
     """
-    if len(networks) == 1 or why_not_fused(networks[0], device):
+    if len(networks) == 1 or why_not_fused(networks[0], device) or len({signature(n) for n in networks}) > 1:
         return LoopStack(task, networks, recipes, epochs, device)
     return FusedStack(task, networks, recipes, epochs, device, traces)
 

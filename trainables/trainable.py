@@ -58,7 +58,7 @@ def worker_device() -> torch.device:
 class CohortTrainable(tune.Trainable):
     """Trains cohort after cohort in one warm process, which keeps the data and the traced computations."""
 
-    def setup(self, config: dict[str, Any], job: Job) -> None:
+    def setup(self, config: dict[str, Any], job: Job) -> None:  # type: ignore[override] # with_parameters adds it
         """Called once per worker, with the first cohort."""
         torch.set_num_threads(job.threads)
         self._job = job

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
 import pandas as pd
 import torch
-import yaml
 from optuna.trial import FrozenTrial, TrialState
 from torch import nn
 
 from analysis.study_dir import StudyDir
 from search_spaces.database import open_storage
-from search_spaces.errors import OutputError, SearchFailed, reason
+from search_spaces.errors import DataError, OutputError, SearchFailed, reason
 from search_spaces.study import Study
+from search_spaces.yaml_file import dump_yaml
 from trainables.refit import networks_of, predict
-from trainables.task import Array, Task, checked
+from trainables.task import Array, Dataset, Task, checked
 from trainables.tasks import make_task
 
 ATTRIBUTES = ("epochs", "seconds", "best_epoch", "reason")
@@ -91,6 +91,19 @@ class StudyResult:
         return self._task or make_task(self.study.task, self.study.task_options.own, self.study.module_dir)
 
     @cached_property
+    def dataset(self) -> Dataset:
+        """The task's data, read again from the study's data folder; its test split is read at most once.
+
+        Raises:
+            DataError: if they cannot be read.
+        """
+        try:
+            data = self.task.load(Path(self.study.data_dir) if self.study.data_dir else None)
+        except OSError as error:
+            raise DataError(f"the data of task {self.study.task} cannot be read, {reason(error)}") from error
+        return replace(data, test=cache(data.test)) if callable(data.test) else data
+
+    @cached_property
     def optuna_study(self) -> optuna.Study:
         """The trial database as an Optuna study."""
         storage = open_storage(self.dir.journal, self.study.database)
@@ -120,11 +133,13 @@ class StudyResult:
         return pd.DataFrame(rows, columns=None if rows else ["number", "state", "value", *ATTRIBUTES])
 
     @property
-    def state(self) -> Literal["finished", "running", "interrupted"]:
-        """Whether the study reached its end, is being run, or waits for ``tunefleet resume``."""
-        ended = sum(t.state.is_finished() for t in self.frozen_trials)
-        if self.dir.best_metrics.is_file() and ended >= self.study.trials:
+    def state(self) -> Literal["finished", "failed", "running", "interrupted"]:
+        """Whether the study reached its end, failed in every trial, is being run, or waits for ``tunefleet resume``."""
+        searched = sum(t.state.is_finished() for t in self.frozen_trials) >= self.study.trials
+        if searched and self.dir.best_metrics.is_file():
             return "finished"
+        if searched and not any(t.state is TrialState.COMPLETE for t in self.frozen_trials):
+            return "failed"
         return "running" if self.dir.running() else "interrupted"
 
     @property
@@ -199,7 +214,7 @@ class StudyResult:
 
 def write_best(folder: StudyDir, task: str, params: Mapping[str, Any], states: list[dict[str, torch.Tensor]]) -> None:
     """Write the refitted networks and their configuration."""
-    folder.write_text(folder.best_params, yaml.safe_dump(dict(params), sort_keys=False))
+    folder.write_text(folder.best_params, dump_yaml(dict(params)))
     with folder.replacing(folder.best_model) as aside:
         torch.save({"task": task, "params": dict(params), "states": states}, aside)
 

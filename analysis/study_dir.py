@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from search_spaces.errors import OutputError
@@ -62,6 +62,15 @@ class StudyDir:
         if not folder.study_file.is_file():
             raise OutputError(f"{root}: holds no study (there is no {folder.study_file.name} in it)")
         return folder
+
+    def discard_if_unused(self) -> None:
+        """Take back :meth:`create` where the study could not begin, so that the mended one can be run here."""
+        if self.tensorboard.exists() or self.running():
+            return
+        for path in (self.study_file, self.journal, self._lock):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody's folder, with other things in it
+            self.root.rmdir()
 
     def study(self) -> Study:
         """The study as resolved when it was started."""

@@ -43,7 +43,9 @@ class TensorBoardLog:
         self._every = -(-epochs // MOST_POINTS)
         experiment = api_pb2.Experiment(
             hparam_infos=[_column(p.name, p.distribution) for p in space.parameters],
-            metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in ("hparam/value", "hparam/epochs")],
+            metric_infos=[
+                api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in ("hparam/value", "hparam/epochs")
+            ],
         )
         self._write(folder / FILE.format(number="study"), [_hparams(metadata.EXPERIMENT_TAG, experiment=experiment)])
 
@@ -55,7 +57,13 @@ class TensorBoardLog:
         info = plugin_data_pb2.SessionStartInfo(group_name=str(number), start_time_secs=time.time())
         for name, value in params.items():
             info.hparams[name].CopyFrom(_value(value))
-        self._write(path, [Event(wall_time=time.time(), file_version="brain.Event:2"), _hparams(metadata.SESSION_START_INFO_TAG, session_start_info=info)])
+        self._write(
+            path,
+            [
+                Event(wall_time=time.time(), file_version="brain.Event:2"),
+                _hparams(metadata.SESSION_START_INFO_TAG, session_start_info=info),
+            ],
+        )
 
     def epochs(self, number: int, epochs: Iterable[Epoch]) -> None:
         """Append a trial's curves, thinned."""
@@ -102,7 +110,7 @@ class TensorBoardLog:
 
 
 def _tag(column: str) -> str:
-    """"validation_loss" to "loss/validation", so that curves of one metric share a chart."""
+    """ "validation_loss" to "loss/validation", so that curves of one metric share a chart."""
     split, _, metric = column.partition("_")
     return f"{metric}/{split}" if metric else column
 

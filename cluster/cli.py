@@ -132,7 +132,7 @@ def main() -> None:
     try:
         app()
     except TunefleetError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True, style="red")
+        _complain(f"error: {error}")
         sys.exit(error.exit_code)
 
 
@@ -213,6 +213,10 @@ def _metric_lines(metrics: dict[str, float]) -> list[str]:
 
 def _console() -> Console:
     return Console()
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True, style="red")
 
 
 def _say(text: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from search_spaces.errors import ClusterError, StudyError, reason
 from search_spaces.study import Resources
@@ -44,15 +45,31 @@ def ray_session(address: str | None) -> Iterator[None]:
         return
     target = address or os.environ.get("RAY_ADDRESS") or "local"
     _check_reachable(target)
-    own: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if target == "local" else {}
+    own: dict[str, Any] = {"include_dashboard": False} if target == "local" else {}
     try:
-        ray.init(target, log_to_driver=False, logging_level=logging.CRITICAL, **own)
+        with _loopback(target == "local"):
+            ray.init(target, log_to_driver=False, logging_level=logging.CRITICAL, **own)
     except Exception as error:
         raise ClusterError(f"{target}: Ray cannot be started or reached there, {reason(error)}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _loopback(wanted: bool) -> Iterator[None]:
+    """Make a Ray that serves this machine alone listen on 127.0.0.1 alone, as it does on macOS and Windows.
+
+    On Linux it would listen on every address, and there is no public switch: even a node address of 127.0.0.1 is
+    replaced by the machine's own.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = before and not wanted
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _check_reachable(target: str) -> None:

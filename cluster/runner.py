@@ -86,7 +86,11 @@ def _execute(folder: StudyDir, prepared: Prepared, address: str | None, listener
             with ray_session(address):
                 if proposer.remaining or proposer.unfinished:
                     search(folder, prepared, database, proposer, listener)
-                refit(folder, prepared, StudyResult(folder, prepared.task), listener)
+                try:
+                    refit(folder, prepared, StudyResult(folder, prepared.task), listener)
+                except TunefleetError:
+                    write_report(StudyResult(folder, prepared.task))  # of the search, at least
+                    raise
         result = StudyResult(folder, prepared.task)
         write_report(result)
     return result

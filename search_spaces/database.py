@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.errors import OutputError, reason
 from search_spaces.outcome import Outcome, State, thin
 
 Mode = Literal["min", "max"]
+
+_RECORD = b'{"op_code"'
+"""How each line of a journal begins."""
 
 
 class TrialDatabase:
@@ -53,16 +53,13 @@ class TrialDatabase:
         """All trials by number."""
         return self.storage.get_all_trials(self._study)
 
-    def copy(self, trial: FrozenTrial) -> None:
-        """Add a trial exactly as it stands in another database."""
-        self.storage.create_new_trial(self._study, template_trial=trial)
+    def trial(self, number: int) -> FrozenTrial:
+        """One trial."""
+        return self.storage.get_trial(self._id(number))
 
-    def add(self, params: Mapping[str, Any], distributions: dict[str, BaseDistribution]) -> None:
-        """Add the next trial as RUNNING; its number is the count of those before it."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            template = create_trial(state=TrialState.RUNNING, params=dict(params), distributions=distributions)
-        self.storage.create_new_trial(self._study, template_trial=template)
+    def copy(self, trial: FrozenTrial) -> None:
+        """Add a trial exactly as it stands in another database; its number is the count of those before it."""
+        self.storage.create_new_trial(self._study, template_trial=trial)
 
     def report(self, number: int, epoch: int, value: float) -> None:
         """Record the value of a running trial at an epoch."""
@@ -124,7 +121,7 @@ def repair_journal(journal: Path) -> int:
     lines = whole.splitlines(keepends=True)
     if lines and not _is_record(lines[-1]):
         whole = whole[: -len(lines[-1])]
-    if data and not (lines and _is_record(lines[0])):
+    if not (data.startswith(_RECORD) or _RECORD.startswith(data)):
         raise OutputError(f"{journal}: is not a trial journal of Optuna")
     if len(whole) < len(data):
         os.truncate(journal, len(whole))

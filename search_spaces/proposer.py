@@ -71,6 +71,7 @@ class Proposer:
             self._optuna.enqueue_trial(self._enqueued[self._asked])
         trial = self._optuna.ask()
         params = self._space.suggest(trial)
-        self._database.add(params, self._space.distributions(params))
+        # With what the sampler noted about it: TPE reads its notes on running trials when it proposes the next.
+        self._database.copy(self._memory.trial(trial.number))
         self._asked += 1
         return Proposal(trial.number, params)

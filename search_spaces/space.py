@@ -58,7 +58,10 @@ class Parameter:
 
     def active(self, params: Mapping[str, Any]) -> bool:
         """Whether this parameter exists, given those decided before it."""
-        return all(parent in params and params[parent] in values for parent, values in self.when.items())
+        return all(
+            parent in params and any(_same(params[parent], value) for value in values)
+            for parent, values in self.when.items()
+        )
 
     def grid(self) -> list[Scalar]:
         """Every value, for an exhaustive search.
@@ -72,7 +75,7 @@ class Parameter:
         if isinstance(d, IntDistribution) and not d.log:
             return list(range(d.low, d.high + 1, d.step))
         if isinstance(d, FloatDistribution) and d.step is not None:
-            return [d.low + i * d.step for i in range(round((d.high - d.low) / d.step) + 1)]
+            return [min(d.low + i * d.step, d.high) for i in range(round((d.high - d.low) / d.step) + 1)]
         raise StudyError(
             f"space.{self.name}: a grid needs a list of choices or a range with a step, got a continuous range"
         )
@@ -129,10 +132,6 @@ class Space:
             if name not in self.by_name:
                 raise StudyError(f"{where}: {unknown('parameter', name, self.by_name)}")
             _check_contains(f"{where}.{name}", self.by_name[name].distribution, value)
-
-    def distributions(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-        """Distributions of the parameters present in one configuration."""
-        return {name: self.by_name[name].distribution for name in params}
 
     def grid(self) -> Iterator[Params]:
         """Every distinct configuration once, in a fixed order; inactive parameters are absent."""
@@ -241,7 +240,17 @@ def _parse_when(name: str, raw: object) -> dict[str, tuple[Scalar, ...]]:
         return {}
     if not isinstance(raw, Mapping) or not raw:
         raise StudyError(f"space.{name}.when: must map another parameter to its value(s), got {raw!r}")
-    return {str(parent): tuple(v if isinstance(v, list) else [v]) for parent, v in raw.items()}
+    when = {str(parent): tuple(v if isinstance(v, list) else [v]) for parent, v in raw.items()}
+    if not all(when.values()):
+        raise StudyError(f"space.{name}.when: must map another parameter to its value(s), got {dict(raw)!r}")
+    return when
+
+
+def _same(a: Scalar, b: Scalar) -> bool:
+    """Equality, in which 0.8 + 0.05 is 0.85: what comes off a range with a step has rounding errors."""
+    if isinstance(a, float) and isinstance(b, int | float):
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
+    return a == b
 
 
 def _check_conditions(parameter: Parameter, parameters: Mapping[str, Parameter]) -> None:

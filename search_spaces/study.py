@@ -10,13 +10,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from search_spaces.errors import StudyError, unknown
 from search_spaces.samplers import ADAPTIVE, SAMPLERS
 from search_spaces.space import Space
-from search_spaces.yaml_file import read_yaml
+from search_spaces.yaml_file import dump_yaml, read_yaml
 
 Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
@@ -55,7 +54,7 @@ class Asha(_Section):
     """Asynchronous successive halving: see ``search_spaces.rungs``."""
 
     grace_period: Count = 1
-    reduction_factor: Annotated[float, Field(gt=1, le=100, strict=True)] = 3
+    reduction_factor: Annotated[float, Field(ge=1.5, le=100, strict=True)] = 3
 
 
 class EarlyStopping(_Section):
@@ -216,7 +215,7 @@ class Study(_Section):
         """The study as resolved: seed and number of trials included; loads as the same study."""
         raw = self.model_dump(exclude_none=True)
         raw["search"]["trials"] = self.trials
-        return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
+        return dump_yaml(raw)
 
 
 def shipped_studies() -> dict[str, Path]:

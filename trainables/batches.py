@@ -47,6 +47,7 @@ class MemberRows:
         table = np.zeros((len(rows), self.longest), dtype=np.int64)
         for m, own in enumerate(rows):
             table[m, : len(own)] = own
+            table[m, len(own) :] = own[0]  # 0 x infinity is not 0: padding is never a row that the member has not
         self.table = torch.from_numpy(table).to(device)
 
     def keep(self, members: Sequence[int]) -> None:
@@ -70,7 +71,7 @@ class MemberRows:
         position = torch.arange(self.longest, device=device)
         order = random_bits(fold_in(epoch_keys, torch.tensor(0, device=device)), self.longest)
         order = order.masked_fill(position >= self.counts.unsqueeze(1), LAST).argsort(dim=1, stable=True)
-        shuffled = torch.nn.functional.pad(self.table.gather(1, order), (0, steps * size - self.longest))
+        shuffled = _lengthen(self.table.gather(1, order), steps * size)
         left = (self.counts.unsqueeze(1) - size * torch.arange(steps, device=device)).clamp(0, size)  # (M, steps)
         used = torch.arange(size, device=device) < left.unsqueeze(2)  # (M, steps, B)
         shares = used.to(dtype) / left.clamp(min=1).unsqueeze(2)
@@ -86,8 +87,13 @@ class MemberRows:
         device = self.table.device
         size = min(size, self.longest)
         padding = -self.longest % size
-        table = torch.nn.functional.pad(self.table, (0, padding))
+        table = _lengthen(self.table, self.longest + padding)
         position = torch.arange(self.longest + padding, device=device)
         shares = (position < self.counts.unsqueeze(1)).to(dtype) / self.counts.unsqueeze(1)
         for start in range(0, self.longest + padding, size):
             yield table[:, start : start + size], shares[:, start : start + size]
+
+
+def _lengthen(table: Tensor, length: int) -> Tensor:
+    """Repeat the last column up to ``length`` columns."""
+    return table[:, torch.arange(length, device=table.device).clamp(max=table.shape[1] - 1)]

@@ -38,9 +38,9 @@ class Dataset:
     test: Pair | Callable[[], Pair] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "inputs", checked(self.inputs, "training inputs"))
-        object.__setattr__(self, "targets", checked(self.targets, "training targets"))
-        _check_rows(self.inputs, self.targets, "training")
+        inputs, targets = checked_pair((self.inputs, self.targets), "training")
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "targets", targets)
         if self.validation is not None:
             object.__setattr__(self, "validation", checked_pair(self.validation, "validation"))
 
@@ -100,22 +100,21 @@ def checked(array: Array, what: str) -> Array:
     if array.ndim == 0 or len(array) == 0:
         raise DataError(f"{what}: must have at least one row, got shape {array.shape}")
     if np.issubdtype(array.dtype, np.floating):
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+            array = array.astype(np.float32)
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
         if not finite.all():
             raise DataError(f"{what}: every number must be finite, row {int(np.argmin(finite))} is not")
-        return array.astype(np.float32)
+        return array
     if not (np.issubdtype(array.dtype, np.integer) or array.dtype == bool):
         raise DataError(f"{what}: must hold numbers, got {array.dtype}")
     return array
 
 
 def checked_pair(pair: Pair, what: str) -> Pair:
-    """Return (inputs, targets) fit for use."""
+    """Return (inputs, targets) fit for training; class labels as int64, which torch's losses want."""
     inputs, targets = checked(pair[0], f"{what} inputs"), checked(pair[1], f"{what} targets")
-    _check_rows(inputs, targets, what)
-    return inputs, targets
-
-
-def _check_rows(inputs: Array, targets: Array, what: str) -> None:
     if len(inputs) != len(targets):
         raise DataError(f"{what}: inputs and targets must have as many rows, got {len(inputs)} and {len(targets)}")
+    labels = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
+    return inputs, targets.astype(np.int64) if labels else targets

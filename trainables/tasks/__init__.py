@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import Mapping
 from types import ModuleType
@@ -54,6 +55,10 @@ def user_module(task: Task) -> ModuleType | None:
 
 def _user_task(name: str, module_dir: str | None) -> type[Task]:
     module_name, _, class_name = name.partition(":")
+    loaded = sys.modules.get(module_name)
+    folder = os.path.dirname(getattr(loaded, "__file__", None) or "")
+    if folder and not hasattr(loaded, "__path__") and folder not in (*sys.path, module_dir):
+        del sys.modules[module_name]  # of another study, which lies in another folder
     sys.path.insert(0, module_dir or "")
     try:
         module = importlib.import_module(module_name)

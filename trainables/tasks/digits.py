@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from trainables.networks import mlp
@@ -34,6 +32,9 @@ class Digits(Task):
 
     def load(self, data_dir: Path | None) -> Dataset:
         """See :meth:`Task.load`; ``data_dir`` is not used."""
+        from sklearn.datasets import load_digits  # here: workers, which never load data, start a second faster
+        from sklearn.model_selection import train_test_split
+
         images, labels = load_digits(return_X_y=True)
         train_x, test_x, train_y, test_y = train_test_split(
             images / 16, labels, test_size=TEST_SHARE, stratify=labels, random_state=SPLIT_SEED

@@ -46,8 +46,7 @@ class Regression(Task):
     def load(self, data_dir: Path | None) -> Dataset:
         """Read the two files, or generate both splits where there is no data folder."""
         if data_dir is None:
-            train_rng, test_rng = (np.random.default_rng([self.data_seed, part]) for part in range(2))
-            return Dataset(*_generate(train_rng, gaps=True), test=lambda: _generate(test_rng, gaps=False))
+            return Dataset(*self._generate(0, gaps=True), test=lambda: self._generate(1, gaps=False))
         folder = data_dir / "regression"
         return Dataset(*_read(folder / "train_data.csv"), test=lambda: _read(folder / "test_data.csv"))
 
@@ -59,6 +58,15 @@ class Regression(Task):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Squared error, (B,)."""
         return (outputs - targets).square().squeeze(-1)
+
+    def _generate(self, part: int, gaps: bool) -> Pair:
+        rng = np.random.default_rng([self.data_seed, part])
+        x = rng.uniform(-5, 5, 4 * POINTS)
+        if gaps:
+            x = x[~np.any([(low < x) & (x < high) for low, high in GAPS], axis=0)]
+        x = x[:POINTS, None]
+        y = 3 * np.sin(x) * np.cos(x / 2) + 2
+        return x, y + rng.normal(0, NOISE, x.shape)
 
 
 def _read(path: Path) -> Pair:
@@ -76,12 +84,3 @@ def _read(path: Path) -> Pair:
             row = int(np.argmin(np.isfinite(values))) + 2
             raise DataError(f"{path}: every {column} must be a finite number, line {row} is not")
     return table[["input"]].to_numpy(float), table[["label"]].to_numpy(float)
-
-
-def _generate(rng: np.random.Generator, gaps: bool) -> Pair:
-    x = rng.uniform(-5, 5, 4 * POINTS)
-    if gaps:
-        x = x[~np.any([(low < x) & (x < high) for low, high in GAPS], axis=0)]
-    x = x[:POINTS, None]
-    y = 3 * np.sin(x) * np.cos(x / 2) + 2
-    return x, y + rng.normal(0, NOISE, x.shape)

@@ -1,0 +1,48 @@
+"""What the plots of a search look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from analysis.result import StudyResult
+from search_spaces.errors import SearchFailed, TunefleetError
+
+
+@dataclass(frozen=True)
+class Search:
+    """The trials of a study.
+
+    Args:
+        study: the Optuna study.
+        trials: all of them, by number.
+        metric: name of what the values measure.
+        minimise: whether small values are good.
+        best: number of the best completed trial; None without any.
+    """
+
+    study: optuna.Study
+    trials: Sequence[FrozenTrial]
+    metric: str
+    minimise: bool
+    best: int | None
+
+    @classmethod
+    def of(cls, result: StudyResult) -> Search:
+        """Read a study that has proposed at least one trial."""
+        try:
+            best = result.best.number
+        except SearchFailed:
+            best = None
+        return cls(result.optuna_study, result.frozen_trials, metric_name(result), result.mode == "min", best)
+
+
+def metric_name(result: StudyResult) -> str:
+    """What the study optimises; "value" where its task cannot be made here (a module of the user's that has gone)."""
+    try:
+        return result.task.metric
+    except TunefleetError:
+        return "value"

@@ -1,0 +1,169 @@
+"""The value of each trial against each hyperparameter that was searched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from analysis.plots.search import Search
+from analysis.plots.style import (
+    BLACK,
+    MARKS,
+    Drawn,
+    Floats,
+    Ints,
+    Missing,
+    frame,
+    grid,
+    log_y,
+    number,
+    plain,
+    short,
+    wants_log,
+)
+
+COLUMNS = 3
+CROWDED = 30
+"""Letters under a panel from which on they are written upright."""
+
+ENOUGH = 8
+"""Completed trials from which on the best quarter of them says something."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One parameter over the trials that have it and a finite value.
+
+    Args:
+        name: of the parameter.
+        log: whether its distribution is logarithmic.
+        choices: of a categorical parameter, as text; else empty.
+        numbers, states, x, values: (T,) each; ``x`` is a place in ``choices`` for a categorical parameter.
+        low, high: ends of the range searched.
+    """
+
+    name: str
+    log: bool
+    choices: tuple[str, ...]
+    numbers: Ints
+    states: tuple[TrialState, ...]
+    x: Floats
+    values: Floats
+    low: float
+    high: float
+
+
+def compute(trials: Sequence[FrozenTrial]) -> list[Slice]:
+    """A slice per searched parameter, in the order of their first appearance."""
+    usable = [t for t in trials if t.state.is_finished() and t.value is not None and np.isfinite(t.value)]
+    distributions = {n: d for t in reversed(usable) for n, d in t.distributions.items() if not d.single()}
+    order = dict.fromkeys(n for t in usable for n in t.distributions if n in distributions)
+    slices = []
+    for name in order:
+        having, distribution = [t for t in usable if name in t.params], distributions[name]
+        choices: tuple[str, ...] = ()
+        if isinstance(distribution, CategoricalDistribution):
+            choices = tuple(map(str, distribution.choices))
+            x = [distribution.to_internal_repr(t.params[name]) for t in having]
+            log, low, high = False, 0.0, float(len(choices) - 1)
+        elif isinstance(distribution, IntDistribution | FloatDistribution):
+            x = [float(t.params[name]) for t in having]
+            log, low, high = distribution.log, float(distribution.low), float(distribution.high)
+        slices.append(
+            Slice(
+                name,
+                log,
+                choices,
+                np.array([t.number for t in having], dtype=np.int64),
+                tuple(t.state for t in having),
+                np.array(x, dtype=float),
+                np.array([t.value for t in having], dtype=float),
+                low,
+                high,
+            )
+        )
+    return slices
+
+
+def draw(one: Slice, best: int | None, axes: Axes, metric: str, log: bool = False) -> None:
+    """Points by state, the best trial as a star; categorical values as strips."""
+    x = one.x + _jitter(one.numbers) if one.choices else one.x
+    for state, mark in MARKS.items():
+        here = np.fromiter((s is state for s in one.states), bool, len(one.states))
+        if here.any():
+            mark.points(axes, x[here], one.values[here], markersize=4)
+    star = one.numbers == best
+    if star.any():
+        axes.plot(x[star], one.values[star], "*", color=BLACK, markersize=11, label="best")
+    if one.choices:
+        labels = [short(c, 12) for c in one.choices]
+        axes.set_xticks(range(len(labels)), labels)
+        if sum(len(label) + 2 for label in labels) > CROWDED:
+            axes.tick_params(axis="x", rotation=90)
+        axes.set_xlim(-0.6, len(labels) - 0.4)
+    elif one.log:
+        axes.set_xscale("log")
+    if log:
+        log_y(axes)
+    frame(axes, one.name, f"validation {metric}")
+
+
+def narrowest(slices: Sequence[Slice], minimise: bool) -> tuple[Slice, Floats] | None:
+    """The numeric parameter of which the best quarter of the completed trials covers the smallest share of its range.
+
+    Returns the slice and the parameter's values in these trials; None with too few of them.
+    """
+    found = None
+    for one in slices:
+        completed = np.flatnonzero([s is TrialState.COMPLETE for s in one.states])
+        if one.choices or len(completed) < ENOUGH:
+            continue
+        order = completed[np.argsort(one.values[completed] * (1 if minimise else -1), kind="stable")]
+        x = one.x[order[: len(completed) // 4]]
+        scale = np.log if one.log else np.asarray
+        share = float(np.ptp(scale(x)) / np.ptp(scale(np.array([one.low, one.high]))))
+        if found is None or share < found[0]:
+            found = (share, one, x)
+    return None if found is None else found[1:]
+
+
+def caption(slices: Sequence[Slice], minimise: bool) -> str:
+    """Where the good values lie."""
+    text = "Each point is a trial and the star is the best one"
+    found = narrowest(slices, minimise)
+    if found is None:
+        return f"{text}; a trend along an axis shows what a hyperparameter does."
+    one, x = found
+    return (
+        f"{text}; the best quarter of the completed trials ({len(x)}) agree most on {one.name}, "
+        f"{number(x.min())} to {number(x.max())} of {number(one.low)} to {number(one.high)}."
+    )
+
+
+def plot(search: Search) -> Drawn | Missing:
+    """The figure."""
+    slices = compute(search.trials)
+    if not slices:
+        ended = any(t.value is not None for t in search.trials)
+        return Missing("every hyperparameter is a constant" if ended else "no trial has a value")
+    figure, panels = grid(len(slices), COLUMNS, 2.9, 2.5)
+    log = search.minimise and wants_log([t.value for t in search.trials if t.value is not None])
+    for i, (one, axes) in enumerate(zip(slices, panels, strict=True)):
+        if i:
+            axes.sharey(panels[0])
+        draw(one, search.best, axes, search.metric, log)
+        if i % COLUMNS:
+            axes.set_ylabel("")
+    handles = {plain(label): h for axes in panels for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=len(handles), frameon=False)
+    return Drawn(figure, caption(slices, search.minimise))
+
+
+def _jitter(numbers: Ints) -> Floats:
+    """A fixed sideways shift per trial, spread evenly over a strip (multiples of the golden ratio)."""
+    return np.asarray((numbers * 0.6180339887498949 % 1 - 0.5) * 0.5, dtype=np.float64)

@@ -1,0 +1,115 @@
+"""Real studies for the tests, run in this process: the proposer, cohorts and the refit, without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from analysis.result import StudyResult, write_best, write_metrics
+from analysis.study_dir import StudyDir
+from search_spaces.database import TrialDatabase, open_storage
+from search_spaces.proposer import Proposer
+from search_spaces.rungs import Decision, Rungs
+from search_spaces.study import Study
+from trainables.cohort import Cohort, Data, Plan
+from trainables.folds import all_rows, refit_split, search_splits
+from trainables.fused import Traces
+from trainables.refit import evaluate, networks_of, train_refit
+from trainables.rng import root_key
+from trainables.task import Task
+from trainables.tasks import make_task
+
+LR = {"low": 1e-3, "high": 1e-1, "log": True}
+MLP = {"optimizer": ["adam", "sgd"], "momentum": {"low": 0.5, "high": 0.9, "when": {"optimizer": "sgd"}}, "lr": LR}
+
+
+def run_study(
+    root: Path, raw: dict[str, Any], task: Task | None = None, trials: int | None = None, refit: bool = True
+) -> StudyResult:
+    """Run ``trials`` trials of a study, all by default, then refit it."""
+    study = Study(**raw)
+    folder = StudyDir.create(root, study)
+    task = task or make_task(study.task, study.task_options.own, study.module_dir)
+    dataset = task.load(None if study.data_dir is None else Path(study.data_dir))
+    data = Data.on(torch.device("cpu"), *all_rows(dataset))
+    asha, epochs, seed = study.early_stopping.asha, study.task_options.epochs, study.search.seed
+    rungs = Rungs(asha.grace_period, asha.reduction_factor, epochs, task.mode) if asha else None
+    database = TrialDatabase(open_storage(folder.journal, None), study.name, task.mode, rungs.epochs if rungs else ())
+    proposer = Proposer(study, database, task.mode)
+    plan = Plan(search_splits(dataset, study.task_options), epochs, root_key(seed, 0), study.early_stopping.patience)
+    traces: Traces = {}
+    for proposal in proposer.ask(study.trials if trials is None else trials):
+        cohort = Cohort(task, data, plan, [(proposal.number, proposal.params)], traces)
+        while cohort.live:
+            values = {number: epoch.value for number, epoch in cohort.advance().items() if number in cohort.live}
+            decisions = rungs.report(cohort.epoch, values) if rungs else {}
+            cohort.stop([number for number, decision in decisions.items() if decision is Decision.STOP])
+        for outcome in cohort.ended:
+            proposer.tell(outcome)
+    result = StudyResult(folder, task)
+    if refit:
+        _refit(result, data)
+    return result
+
+
+def _refit(result: StudyResult, data: Data) -> None:
+    study, task = result.study, result.task
+    split = refit_split(result.dataset, study.refit.validation, study.task_options.split_seed)
+    epochs = study.refit.epochs or study.task_options.epochs
+    plan = Plan([split], epochs, root_key(study.search.seed, 1), keep_best=True)
+    fitted = train_refit(task, data, plan, result.best.params, study.refit.seeds)
+    write_best(result.dir, study.task, fitted.params, fitted.states)
+    pd.DataFrame(fitted.history).to_csv(result.dir.best_history, index=False)
+    test, measured = result.dataset.read_test(), {}
+    if test is not None:
+        rows = Data.on(torch.device("cpu"), *test)
+        measured = evaluate(task, networks_of(task, fitted.params, fitted.states), rows.inputs, rows.targets)
+    write_metrics(result.dir, fitted.validation, measured)
+
+
+def digits(trials: int = 5, epochs: int = 4) -> dict[str, Any]:
+    """A search for a digits classifier; a learning rate of 1e-1 with sgd makes bad trials, ASHA stops them."""
+    return {
+        "name": "digits",
+        "task": "digits",
+        "task_options": {"epochs": epochs},
+        "space": {
+            **MLP,
+            "width": {"low": 16, "high": 64, "step": 16},
+            "batch_size": 128,
+            "activation": ["relu", "tanh"],
+        },
+        "search": {"trials": trials, "seed": 0},
+        "early_stopping": {"asha": {"grace_period": 1, "reduction_factor": 2}},
+        "refit": {"seeds": 3, "validation": 0.2},
+    }
+
+
+def spirals(trials: int = 1, epochs: int = 2) -> dict[str, Any]:
+    """One network for the spirals, nothing searched by default."""
+    space = (
+        {"lr": 0.01, "batch_size": 400} if trials == 1 else {**MLP, "batch_size": 100, "width": {"low": 10, "high": 40}}
+    )
+    return {
+        "name": "spirals",
+        "task": "spirals",
+        "task_options": {"epochs": epochs},
+        "space": space,
+        "search": {"trials": trials, "seed": 0},
+        "refit": {"seeds": 2},
+    }
+
+
+def regression(trials: int = 3, epochs: int = 4) -> dict[str, Any]:
+    """A search on generated points, two folds, nothing held out in the refit."""
+    return {
+        "name": "regression",
+        "task": "regression",
+        "task_options": {"epochs": epochs, "folds": 2},
+        "space": {**MLP, "batch_size": 25},
+        "search": {"trials": trials, "seed": 0},
+        "refit": {"seeds": 3},
+    }

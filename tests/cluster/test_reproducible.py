@@ -1,0 +1,54 @@
+"""The same study and seed twice gives the same trials and bit-equal values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from study_files import digits_study
+
+from analysis.study_dir import StudyDir
+from cluster.prepared import prepare
+from cluster.recorder import Silent
+from cluster.search import search
+from search_spaces import Study
+from search_spaces.database import TrialDatabase, open_storage
+from search_spaces.proposer import Proposer
+
+GRID = {"width": [8, 16], "lr": [0.01, 0.03], "dropout": [0.0, 0.2]}
+STOPPING: dict[str, dict[str, Any]] = {
+    "none": {},
+    "asha": {"asha": {"grace_period": 1, "reduction_factor": 2}},
+    "patience": {"patience": 1},
+}
+
+
+def _study(sampler: str, concurrency: int, stopping: str) -> Study:
+    sections: dict[str, Any] = {"early_stopping": STOPPING[stopping], "task_options": {"epochs": 3, "folds": 2}}
+    if sampler == "grid":
+        sections["space"] = GRID
+    search = {"sampler": sampler, "trials": 6, "concurrency": concurrency}
+    return digits_study(search, **sections)
+
+
+def _trials(study: Study, folder: Path) -> list[tuple[Any, ...]]:
+    """The search alone, without the refit."""
+    prepared, made = prepare(study), StudyDir.create(folder, study)
+    database = TrialDatabase(open_storage(made.journal, None), study.name, "min", prepared.rung_epochs)
+    search(made, prepared, database, Proposer(study, database, "min"), Silent())
+    return [(t.number, t.state, t.params, t.value, t.intermediate_values) for t in database.trials()]
+
+
+@pytest.mark.parametrize("stopping", STOPPING)
+@pytest.mark.parametrize("sampler", ["random", "grid", "optuna"])
+def test_one_at_a_time(local_ray: None, tmp_path: Path, sampler: str, stopping: str) -> None:
+    study = _study(sampler, 1, stopping)
+    assert _trials(study, tmp_path / "a") == _trials(study, tmp_path / "b")
+
+
+@pytest.mark.parametrize("concurrency", [4, 6])
+@pytest.mark.parametrize("sampler", ["random", "grid"])
+def test_at_any_concurrency(local_ray: None, tmp_path: Path, sampler: str, concurrency: int) -> None:
+    study = _study(sampler, concurrency, "none")
+    assert _trials(study, tmp_path / "a") == _trials(study, tmp_path / "b")

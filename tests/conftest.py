@@ -1,0 +1,35 @@
+"""What all tests share: one CPU thread, real data where it is, a Ray that is started once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+DATA = "TUNEFLEET_DATA"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data sets; tests that need it skip where there is none."""
+    folder = Path(os.environ.get(DATA, Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the real data: set {DATA} to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """One Ray on this machine for all tests that run studies in this process."""
+    from cluster.ray_session import ray_session
+
+    with ray_session("local"):
+        yield

@@ -1,0 +1,135 @@
+"""The contract of every sampler, and of proposing with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+
+from search_spaces.database import TrialDatabase, memory_database, open_storage
+from search_spaces.errors import StudyError
+from search_spaces.outcome import Outcome, State
+from search_spaces.proposer import Proposer
+from search_spaces.samplers import SAMPLERS, draw_seed, make_sampler
+from search_spaces.space import Space
+from search_spaces.study import Study
+
+SPACE = {
+    "optimizer": ["adam", "sgd", "rmsprop"],
+    "momentum": {"low": 0.7, "high": 0.9, "step": 0.1, "when": {"optimizer": "sgd"}},
+    "width": {"low": 1, "high": 9, "step": 2},
+    "lr": {"low": 0.1, "high": 0.5, "step": 0.1},
+}
+EVERY_SAMPLER = pytest.mark.parametrize("sampler", SAMPLERS)
+TRIALS = 24
+
+
+def study(sampler: str, seed: int = 0, **search: Any) -> Study:
+    """A study that every sampler can run."""
+    return Study(task="digits", space=SPACE, search={"sampler": sampler, "trials": TRIALS, "seed": seed, **search})
+
+
+def outcome(number: int, params: dict[str, Any]) -> Outcome:
+    """How a trial ends: a function of its number and configuration."""
+    value = params["lr"] + params["width"] / 10 + number / 1000
+    curve = tuple((e, value + 1 / e) for e in range(1, 61))
+    if number % 7 == 3:
+        return Outcome(number, State.FAIL, reason="no reason")
+    if number % 5 == 2:
+        return Outcome(number, State.PRUNED, value, curve[:4])
+    return Outcome(number, State.COMPLETE, value, curve, best_epoch=60)
+
+
+def proposals(one: Study, folder: Path, restart_at: tuple[int, ...] = ()) -> list[dict[str, Any]]:
+    """Configurations of all trials, three pending at a time, with restarts after some of them."""
+    database = TrialDatabase(open_storage(folder / "trials.journal", None), one.name, "min")
+    proposer, pending, params = Proposer(one, database, "min"), [], []
+    while proposer.remaining:
+        (proposal,) = proposer.ask(1)
+        params.append(proposal.params)
+        pending.append(proposal)
+        if len(pending) > 2:
+            first = pending.pop(0)
+            proposer.tell(outcome(first.number, first.params))
+        if len(params) in restart_at:
+            database = TrialDatabase(open_storage(folder / "trials.journal", None), one.name, "min")
+            proposer = Proposer(one, database, "min")
+            assert proposer.unfinished == pending
+    return params
+
+
+@EVERY_SAMPLER
+def test_the_same_seed_proposes_the_same_and_another_does_not(sampler: str, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+    first, same, other = (proposals(study(sampler, s), f) for s, f in zip((0, 0, 1), folders, strict=True))
+    assert same == first
+    assert len(first) == TRIALS
+    assert (other == first) == (sampler == "grid")
+
+
+@EVERY_SAMPLER
+def test_restarts_change_no_proposal(sampler: str, tmp_path: Path) -> None:
+    for name in ("undisturbed", "restarted"):
+        (tmp_path / name).mkdir()
+    undisturbed = proposals(study(sampler), tmp_path / "undisturbed")
+    assert proposals(study(sampler), tmp_path / "restarted", restart_at=(1, 9, 15, 16)) == undisturbed
+
+
+@EVERY_SAMPLER
+def test_proposals_lie_in_the_space_and_in_the_database(sampler: str) -> None:
+    database = memory_database("study", "min")
+    proposer, space = Proposer(study(sampler), database, "min"), Space.parse(SPACE)
+    asked = proposer.ask(10)
+    assert [p.number for p in asked] == list(range(10))
+    for proposal, trial in zip(asked, database.trials(), strict=True):
+        space.check(proposal.params, "here")
+        assert ("momentum" in proposal.params) == (proposal.params["optimizer"] == "sgd")
+        assert trial.params == proposal.params
+        assert trial.state is TrialState.RUNNING
+    assert len(proposer.ask(1000)) == TRIALS - 10
+    assert proposer.ask(1) == []
+
+
+def test_a_grid_is_tried_point_by_point() -> None:
+    one = Study(task="digits", space=SPACE, search={"sampler": "grid"})
+    proposer = Proposer(one, memory_database("study", "min"), "min")
+    assert [p.params for p in proposer.ask(1000)] == list(Space.parse(SPACE).grid())
+    assert one.trials == (1 + 1 + 3) * 5 * 5
+
+
+def test_tpe_learns_what_is_good() -> None:
+    proposer = Proposer(study("optuna", trials=60), memory_database("study", "max"), "max")
+    seen = []
+    for _ in range(60):
+        (proposal,) = proposer.ask(1)
+        seen.append(proposal.params["lr"])
+        proposer.tell(Outcome(proposal.number, State.COMPLETE, proposal.params["lr"], ((1, proposal.params["lr"]),)))
+    assert np.mean(seen[30:]) > np.mean(seen[:10]) + 0.05
+
+
+@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"grid"}))
+def test_enqueued_configurations_come_first(sampler: str) -> None:
+    queue = [{"optimizer": "sgd", "momentum": 0.8, "lr": 0.3}, {"width": 9}]
+    database, one = memory_database("study", "min"), study(sampler, enqueue=queue)
+    (first,) = Proposer(one, database, "min").ask(1)
+    (second,) = Proposer(one, database, "min").ask(1)
+    (third,) = Proposer(study(sampler), database, "min").ask(1)
+    assert queue[0].items() <= first.params.items()
+    assert second.params["width"] == 9
+    assert third.number == 2
+    assert [t.number for t in database.trials()] == [0, 1, 2]
+
+
+def test_unknown_samplers_are_refused() -> None:
+    with pytest.raises(StudyError, match=r"^search\.sampler: unknown sampler 'randon'; did you mean 'random'"):
+        make_sampler("randon", Space.parse(SPACE))
+
+
+def test_every_draw_has_its_own_seed() -> None:
+    assert len({draw_seed(seed, k) for seed in range(20) for k in range(200)}) > 3990
+    assert draw_seed(1, 2) != draw_seed(2, 1)

@@ -1,0 +1,172 @@
+"""Study files: resolved, overridden, written and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from search_spaces.errors import StudyError
+from search_spaces.study import Study, shipped_studies
+
+MINIMAL = {"task": "digits", "space": {"lr": {"low": 1e-4, "high": 0.1, "log": True}}, "search": {"trials": 3}}
+
+
+def study(**changes: Any) -> Study:
+    """The smallest study, changed."""
+    return Study(**{**MINIMAL, **changes})
+
+
+def written(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    """A study file."""
+    (folder / name).write_text(text)
+    return folder / name
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_shipped_studies_survive_a_round_trip(name: str, tmp_path: Path) -> None:
+    first = Study.load(name)
+    second = Study.load(written(tmp_path, first.to_yaml()))
+    assert second == first
+    assert second.to_yaml() == first.to_yaml()
+    assert first.name == name
+
+
+def test_everything_survives_a_round_trip(tmp_path: Path) -> None:
+    first = study(
+        name="x-1.2",
+        task_options={"folds": 3, "epochs": 50, "own": [1, None], "other": {"a": 1e-7}},
+        space={"a": None, "b": {"value": None}, "c": [None, "1e-4", "yes", 1e-4, "é"], "d": {"low": 1e-12, "high": 1.0},
+               "e": {"choices": [1, 2], "when": {"c": None}}},
+        search={"sampler": "optuna", "trials": 7},
+        early_stopping={"asha": {"grace_period": 2, "reduction_factor": 2.5}, "patience": 4},
+        resources={"cpu": 2, "gpu": 0.5},
+        refit={"epochs": 9, "seeds": 2, "validation": 0.0},
+        database="sqlite:///x.db",
+    )  # fmt: skip
+    assert Study.load(written(tmp_path, first.to_yaml())) == first
+
+
+def test_defaults() -> None:
+    one = study()
+    assert (one.name, one.trials, one.search.sampler, one.resources.gpu) == ("study", 3, "random", "auto")
+    assert (one.task_options.epochs, one.task_options.folds, one.refit.seeds) == (30, 1, 1)
+    assert one.early_stopping.asha is None
+    assert one.search.seed != study().search.seed, "a seed is drawn where none is given"
+
+
+def test_the_number_of_trials() -> None:
+    assert Study(task="digits").trials == 1
+    assert Study(task="digits", space={"lr": 0.1}, search={"trials": 1}).trials == 1
+    assert Study(task="digits", space={"lr": [0.1, 0.2]}, search={"sampler": "grid"}).trials == 2
+
+
+def test_concurrency() -> None:
+    assert study().concurrency(8) == 3
+    assert study(search={"trials": 100, "sampler": "optuna"}).concurrency(4) == 8
+    assert study(search={"trials": 100, "sampler": "optuna", "concurrency": 5}).concurrency(4) == 5
+
+
+def test_names_and_module_folders_come_from_the_file(tmp_path: Path) -> None:
+    shipped = Study.load(written(tmp_path, "task: digits"))
+    own = Study.load(written(tmp_path, "task: mine:Task", "other.yml"))
+    assert (shipped.name, shipped.module_dir) == ("mine", None)
+    assert (own.name, own.module_dir) == ("other", str(tmp_path))
+
+
+def test_overrides_by_dotted_path() -> None:
+    one = Study.load("digits", {"search.trials": 2, "space.lr.high": 0.01, "refit.seeds": 1, "database": "sqlite://"})
+    assert (one.trials, one.space["lr"]["high"], one.refit.seeds, one.database) == (2, 0.01, 1, "sqlite://")
+    assert Study.load("digits").space["lr"]["high"] == 0.1
+    with pytest.raises(StudyError, match=r"^space\.activation\.low: cannot be set, because space\.activation is \["):
+        Study.load("digits", {"space.activation.low": 1})
+    with pytest.raises(StudyError, match=r"^early_stopping\.asha: unknown key 'grace'; valid: grace_period"):
+        Study.load("digits", {"early_stopping.asha.grace": 1})
+
+
+WRONG = [
+    ({"taks": 1}, "study: unknown key 'taks'; did you mean 'task'? (valid: "),
+    ({"task": 3}, "task: must be a valid string, got 3"),
+    ({"task": ""}, "task: must have at least 1 character, got ''"),
+    ({"name": "a b"}, "name: must match pattern "),
+    ({"space": [1]}, "space: must map parameter names to values, got [1]"),
+    ({"space": {"lr": {"low": 2, "high": 1}}}, "space.lr: low must not exceed high"),
+    ({"task_options": {"epochs": 0}}, "task_options.epochs: must be greater than or equal to 1, got 0"),
+    ({"task_options": {"epochs": True}}, "task_options.epochs: must be a valid integer, got True"),
+    ({"task_options": {"epochs": "3"}}, "task_options.epochs: must be a valid integer, got '3'"),
+    ({"task_options": {"validation": 1.0}}, "task_options.validation: must be less than 1, got 1.0"),
+    ({"task_options": 3}, "task_options: must be a mapping with the keys epochs, folds, repeats, validation, split_seed, got 3"),
+    ({"search": {"sampler": "tpe", "trials": 2}}, "search.sampler: unknown sampler 'tpe'; valid: "),
+    ({"search": {"sampler": [1], "trials": 2}}, "search.sampler: must be a valid string, got [1]"),
+    ({"search": {"trials": 1, "sede": 3}}, "search: unknown key 'sede'; did you mean 'seed'? (valid: "),
+    ({"search": {"trials": 1, "seed": 2**32}}, "search.seed: must be less than 4294967296, got 4294967296"),
+    ({"search": {}}, "search.trials: sampler 'random' needs a number of trials, got none"),
+    ({"search": None}, "search: must be a mapping with the keys sampler, trials"),
+    ({"search": {"sampler": "grid"}}, "space.lr: a grid needs a list of choices or a range with a step"),
+    ({"search": {"sampler": "grid", "trials": 3}, "space": {"lr": [1, 2]}}, "search.trials: the grid has only 2 points, got 3"),
+    ({"space": {"lr": 1}}, "search.trials: a space with nothing to search has exactly one trial, got 3"),
+    ({"early_stopping": {"asha": 3}}, "early_stopping.asha: must be a mapping with the keys grace_period, reduction_factor, got 3"),
+    ({"early_stopping": {"asha": {"reduction_factor": 1}}}, "early_stopping.asha.reduction_factor: must be greater than or equal to 1.5, got 1"),
+    ({"early_stopping": {"asha": {"grace_period": 30}}},
+     "early_stopping.asha.grace_period: must be below task_options.epochs (30), got 30"),
+    ({"resources": {"gpu": "some"}}, "resources.gpu: "),
+    ({"resources": {"gpu": -1}}, "resources.gpu: must be greater than or equal to 0, got -1"),
+    ({"refit": {"validation": -0.1}}, "refit.validation: must be greater than or equal to 0, got -0.1"),
+    ({"search": {"trials": 3, "enqueue": [{"lr": 7}]}}, "search.enqueue[0].lr: must be between 0.0001 and 0.1, got 7"),
+    ({"search": {"trials": 3, "enqueue": [{"rl": 7}]}}, "search.enqueue[0]: unknown parameter 'rl'; valid: lr"),
+    ({"search": {"trials": 3, "enqueue": [3]}}, "search.enqueue.0: must be a valid dictionary, got 3"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "message"), WRONG, ids=[m for _, m in WRONG])
+def test_errors_are_one_line_with_key_rule_and_value(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyError) as error:
+        study(**changes)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("junk", [None, 3, "x", [], {}, {"x": 1}, [{"x": 1}], -1.5, True, float("nan")])
+@pytest.mark.parametrize("key", Study.model_fields)
+def test_junk_anywhere_is_a_study_error_or_fine(key: str, junk: Any) -> None:
+    try:
+        study(**{key: junk})
+    except StudyError as error:
+        assert str(error).startswith(key) or key in ("search", "space")
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 1", "a study file must be a mapping with the keys task and space, got list"),
+        ("", "a study file must be a mapping with the keys task and space, got NoneType"),
+        ("space: {}", "task: this key is required, and missing"),
+        ("task: digits\n3: 4", "study: unknown key '3'"),
+        ("task: digits\ntask: usps", "not valid YAML, line 2: key 'task' stands twice"),
+    ],
+)
+def test_files_that_are_no_study(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(StudyError) as error:
+        Study.load(written(tmp_path, text))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_studies_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="^unknown study 'digit'; did you mean 'digits'"):
+        Study.load("digit")
+    with pytest.raises(StudyError, match=r"none\.yaml: cannot be read as a study file, No such file or directory"):
+        Study.load(tmp_path / "none.yaml")
+
+
+def test_a_study_never_changes() -> None:
+    raw = {"lr": [1, 2]}
+    one = study(space=raw)
+    raw["lr"].append(3)
+    assert one.space == {"lr": [1, 2]}
+    with pytest.raises(ValueError, match="frozen"):
+        one.search.seed = 3
+    assert yaml.safe_load(one.to_yaml())["search"]["seed"] == one.search.seed

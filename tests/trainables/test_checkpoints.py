@@ -1,0 +1,44 @@
+"""Checkpoints are whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from builders import Curve, cohort, curves, run
+
+from trainables.checkpoints import load_checkpoint, remove_checkpoint, save_checkpoint
+
+
+def test_a_trial_goes_on_from_its_file(tmp_path: Path) -> None:
+    trials = {0: {"lr": 0.02, "dropout": 0.2}, 1: {"optimizer": "sgd"}}
+    whole, first = run(cohort(Curve(), trials)), cohort(Curve(), trials)
+    first.advance()
+    for number in trials:
+        save_checkpoint(tmp_path / "new", number, first.state(number))
+    saved = {number: load_checkpoint(tmp_path / "new", number) for number in trials}
+    assert curves(run(cohort(Curve(), trials, saved=saved))) == curves(whole)
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["0.pt", "1.pt"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"no checkpoint", None])
+def test_what_cannot_be_read_is_no_checkpoint(damage: bytes | None, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, 3, {"epoch": 1, "members": [], "run": {}})
+    assert load_checkpoint(tmp_path, 3) is not None
+    whole = (tmp_path / "3.pt").read_bytes()
+    (tmp_path / "3.pt").write_bytes(whole[:-50] if damage is None else damage)
+    assert load_checkpoint(tmp_path, 3) is None
+
+
+def test_other_content_is_no_checkpoint(tmp_path: Path) -> None:
+    torch.save({"epoch": 1}, tmp_path / "3.pt")
+    assert load_checkpoint(tmp_path, 3) is None
+    assert load_checkpoint(tmp_path, 4) is None
+
+
+def test_remove(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, 3, {"epoch": 1, "members": [], "run": {}})
+    for _ in range(2):
+        remove_checkpoint(tmp_path, 3)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,120 @@
+"""keep, copy, state and load_state: the survivors never notice."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from builders import COUNTS, Curve, data_of, keys_of, make, member_rows, members, train
+
+from search_spaces.errors import TaskError
+from trainables.fused import FusedStack
+from trainables.keyed import MemberDropout
+from trainables.loop import LoopStack
+from trainables.recipe import Recipe
+from trainables.stack import Stack, sample_values
+from trainables.strategy import as_loop
+
+TASK = Curve()
+DATA = data_of(TASK)
+RECIPES = [
+    Recipe("sgd", 0.01, momentum=0.9, l2=1e-3),
+    Recipe("adam", 0.01, schedule="cosine"),
+    Recipe("adam", 0.02, weight_decay=1e-2),
+    Recipe("rmsprop", 0.002, momentum=0.5, schedule="plateau", plateau_patience=0),
+]
+STRATEGIES = pytest.mark.parametrize(("kind", "tolerance"), [(FusedStack, 1e-12), (LoopStack, 0.0)])
+
+
+def stack_of(kind: type[Stack]) -> Stack:
+    """Four members with dropout."""
+    return make(kind, TASK, members(TASK, 4, rates=(0.1, 0.2, 0.3, 0.4)), RECIPES, 12)
+
+
+@STRATEGIES
+@pytest.mark.parametrize("kept", [[0, 2, 3], [3, 1]])
+def test_survivors_of_keep_train_on_undisturbed(kind: type[Stack], tolerance: float, kept: list[int]) -> None:
+    whole, part = stack_of(kind), stack_of(kind)
+    train(whole, DATA, member_rows(), keys_of(4), range(1, 13))
+    rows = member_rows()
+    train(part, DATA, rows, keys_of(4), range(1, 6))
+    part.keep(kept)
+    rows.keep(kept)
+    train(part, DATA, rows, keys_of(4)[kept], range(6, 13))
+    for name, tensor in part.members.items():
+        assert torch.allclose(tensor, whole.members[name][kept], rtol=tolerance, atol=tolerance), name
+
+
+def test_removal_changes_no_batch_and_no_dropout() -> None:
+    whole, kept = member_rows(), [3, 0]
+    part = member_rows()
+    part.keep(kept)
+    layer = MemberDropout(0.5, 3)
+    for a, b in zip(
+        whole.batches(8, keys_of(4), 2, torch.float64), part.batches(8, keys_of(4)[kept], 2, torch.float64), strict=True
+    ):
+        used = b.shares > 0
+        assert torch.equal(a.rows[kept][used], b.rows[used])
+        assert torch.equal(a.shares[kept], b.shares)
+        assert torch.equal(a.keys[kept], b.keys)
+        for m, key in enumerate(b.keys):
+            layer.key = key
+            mask = layer(torch.ones(8, 5))
+            layer.key = a.keys[kept[m]]
+            assert torch.equal(mask, layer(torch.ones(8, 5)))
+
+
+@STRATEGIES
+def test_copy_makes_every_tensor_equal(kind: type[Stack], tolerance: float) -> None:
+    stack, other = stack_of(kind), stack_of(kind)
+    for one in (stack, other):
+        train(one, DATA, member_rows(), keys_of(4), range(1, 4))
+    stack.copy(0, 2)
+    for name, tensor in stack.members.items():
+        assert torch.equal(tensor[2], tensor[0]), name
+    rows, keys = member_rows([COUNTS[0]] * 4), torch.full((4,), 5)
+    rows.table[:] = rows.table[0].clone()
+    train(stack, DATA, rows, keys, range(4, 8))
+    assert torch.allclose(stack.theta[2], stack.theta[0], rtol=tolerance, atol=tolerance)
+    train(other, DATA, rows, keys, range(4, 8))
+    assert torch.allclose(stack.theta[[0, 1, 3]], other.theta[[0, 1, 3]], rtol=tolerance, atol=tolerance)
+
+
+@STRATEGIES
+def test_a_member_goes_on_from_its_state(kind: type[Stack], tolerance: float) -> None:
+    first, second = stack_of(kind), stack_of(kind)
+    train(first, DATA, member_rows(), keys_of(4), range(1, 6))
+    for m in range(4):
+        second.load_state(m, first.state(m))
+    for stack in (first, second):
+        train(stack, DATA, member_rows(), keys_of(4), range(6, 13))
+    assert all(torch.equal(first.members[name], second.members[name]) for name in first.members)
+
+
+def test_a_fused_stack_goes_on_as_a_loop() -> None:
+    fused, other = stack_of(FusedStack), stack_of(FusedStack)
+    for stack in (fused, other):
+        train(stack, DATA, member_rows(), keys_of(4), range(1, 6))
+    loop = as_loop(fused)
+    for stack in (loop, other):
+        train(stack, DATA, member_rows(), keys_of(4), range(6, 13))
+    assert all(torch.allclose(loop.members[n], other.members[n], rtol=1e-12, atol=1e-12) for n in other.members)
+
+
+def test_both_strategies_predict_and_evaluate_alike() -> None:
+    fused, loop = stack_of(FusedStack), stack_of(LoopStack)
+    assert torch.allclose(fused.predict(DATA.inputs), loop.predict(DATA.inputs), rtol=1e-12)
+    shares = torch.rand(4, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x, y = DATA.inputs.expand(4, 40, 3), DATA.targets.expand(4, 40, 1)
+    outputs = loop.predict(DATA.inputs)
+    expected = ((outputs - DATA.targets).square().squeeze(-1) * shares).sum(1)
+    for stack in (fused, loop):
+        assert torch.allclose(stack.evaluate(x, y, shares)["loss"], expected, rtol=1e-12)
+
+
+def test_a_loss_of_another_shape_is_refused() -> None:
+    class Mean(Curve):
+        def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return (outputs - targets).square().mean()
+
+    with pytest.raises(TaskError, match=r"Mean\.loss: must return one value per sample, shape \(40,\), got \(\)"):
+        sample_values(Mean(), DATA.targets, DATA.targets)

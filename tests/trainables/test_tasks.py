@@ -1,0 +1,189 @@
+"""The contract of every shipped task, and the errors of tasks that users bring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from builders import CPU, make, members
+
+from search_spaces.errors import DataError, TaskError
+from search_spaces.study import TaskOptions
+from trainables.cohort import Cohort, Data, Plan
+from trainables.folds import all_rows, search_splits
+from trainables.fused import FusedStack
+from trainables.loop import LoopStack
+from trainables.recipe import Recipe
+from trainables.tasks import TASKS, make_task, user_module
+from trainables.tasks.regression import Regression
+
+EVERY_TASK = pytest.mark.parametrize("name", TASKS)
+
+
+@EVERY_TASK
+def test_data_and_networks_fit(name: str) -> None:
+    task = make_task(name, {})
+    dataset = task.load(None)
+    x, y = (torch.from_numpy(a[:5]) for a in (dataset.inputs, dataset.targets))
+    outputs = task.network(task.defaults).eval()(x)
+    values = {"loss": task.loss(outputs, y), **task.metrics(outputs, y)}
+    assert all(v.shape == (5,) for v in values.values())
+    assert task.metric in values
+    test = dataset.read_test()
+    assert callable(dataset.test)
+    assert test is not None
+    assert test[0].shape[1:] == dataset.inputs.shape[1:]
+    assert np.array_equal(task.load(None).inputs, dataset.inputs)
+
+
+@EVERY_TASK
+def test_training_lowers_the_loss(name: str) -> None:
+    task = make_task(name, {})
+    dataset = task.load(None)
+    data = Data.on(CPU, *all_rows(dataset))
+    plan = Plan(search_splits(dataset, TaskOptions()), epochs=3, key=0)
+    one = Cohort(task, data, plan, [(0, {"lr": 0.003}), (1, {"lr": 0.005})])
+    losses = [[e.metrics["loss"] for e in one.advance().values()] for _ in range(3)]
+    assert one.why_loop is None
+    assert losses[2][0] < losses[0][0]
+    assert losses[2][1] < losses[0][1]
+
+
+@EVERY_TASK
+def test_fused_and_loop_agree(name: str) -> None:
+    task = make_task(name, {})
+    dataset = task.load(None)
+    x = torch.from_numpy(dataset.inputs[:24]).double().expand(2, 24, -1)
+    y = torch.from_numpy(dataset.targets[:24])
+    y = (y.double() if y.is_floating_point() else y).expand(2, *y.shape)
+    shares, keys = torch.full((2, 24), 1 / 24, dtype=torch.float64), torch.tensor([1, 2])
+    networks = members(task, 2, rates=(0.1, 0.5))
+    stacks = [make(kind, task, networks, [Recipe(lr=0.01)] * 2, 1) for kind in (FusedStack, LoopStack)]
+    for stack in stacks:
+        for _ in range(10):
+            stack.step(x, y, shares, keys)
+    assert torch.allclose(stacks[0].theta, stacks[1].theta, rtol=1e-10, atol=1e-12)
+    (a, b) = (stack.evaluate(x, y, shares) for stack in stacks)
+    assert a.keys() == b.keys()
+    assert all(torch.allclose(a[k], b[k].to(a[k])) for k in a)
+
+
+@EVERY_TASK
+def test_unknown_options_are_refused_by_name(name: str) -> None:
+    with pytest.raises(TaskError, match="^task_options: unknown key 'epoch'; did you mean 'epochs'"):
+        make_task(name, {"epoch": 3})
+
+
+def test_unknown_tasks_and_bad_values_are_refused() -> None:
+    with pytest.raises(TaskError, match="unknown task 'digit'; did you mean 'digits'"):
+        make_task("digit", {})
+    with pytest.raises(TaskError, match=r"^task_options\.noise: must be at least 0, got -1$"):
+        make_task("spirals", {"noise": -1})
+    with pytest.raises(TaskError, match="^task_options: spirals cannot be made from .*TypeError"):
+        make_task("spirals", {"noise": "loud"})
+
+
+OWN = """
+import numpy as np
+from torch import nn
+from trainables.task import Dataset, Task
+
+class Half(Task):
+    def load(self, data_dir):
+        return Dataset(np.zeros((3, 1)), np.zeros((3, 1)))
+    def network(self, params):
+        return nn.Linear(1, 1)
+
+class Whole(Half):
+    def __init__(self, size=1):
+        self.size = size
+    def loss(self, outputs, targets):
+        return (outputs - targets).square().squeeze(-1)
+"""
+
+
+def own_module(folder: Path, name: str, text: str = OWN) -> str:
+    """Write a module beside a study file."""
+    (folder / f"{name}.py").write_text(text)
+    return str(folder)
+
+
+def test_a_users_own_task(tmp_path: Path) -> None:
+    folder = own_module(tmp_path, "own_whole")
+    task = make_task("own_whole:Whole", {"size": 3}, folder)
+    assert vars(task) == {"size": 3}
+    assert user_module(task).__name__ == "own_whole"
+    assert user_module(make_task("digits", {})) is None
+
+
+def test_modules_of_one_name_in_two_folders(tmp_path: Path) -> None:
+    for size in (1, 2):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        own_module(folder, "own_twin", OWN.replace("size=1", f"size={size}"))
+        assert make_task("own_twin:Whole", {}, str(folder)).size == size
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("own_errors:Hole", "task: unknown Task in own_errors 'Hole'; did you mean 'Whole'?"),
+        ("own_errors:np", "task: unknown Task in own_errors 'np'; valid: Half, Whole"),
+        ("own_errors:Half", "task: own_errors:Half must implement loss"),
+        ("own_missing:Task", "task: cannot import 'own_missing' in "),
+        ("own_broken:Task", "task: cannot import 'own_broken' in "),
+        (":Task", "task: cannot import '' in "),
+    ],
+)
+def test_a_users_mistakes(name: str, message: str, tmp_path: Path) -> None:
+    own_module(tmp_path, "own_errors")
+    own_module(tmp_path, "own_broken", "import nowhere_at_all")
+    with pytest.raises(TaskError) as error:
+        make_task(name, {}, str(tmp_path))
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+TABLE = "input,label\n1,2\n3,4\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "this data file is missing (leave out --data to use generated points)"),
+        ("input,lable\n1,2\n", "needs the columns input and label, got input, lable"),
+        ("input,label\n1,2\n3,\n", "every label must be a finite number, line 3 is not"),
+        ("input,label\nx,2\n", "every input must be a finite number, line 2 is not"),
+        ("input,label\ninf,2\n", "every input must be a finite number, line 2 is not"),
+        ("", "cannot be read as a CSV file, EmptyDataError"),
+        ("input,label\n1,2\n1,2,3,4\n", "cannot be read as a CSV file, ParserError"),
+        (b"\xff\xfe\x00", "cannot be read as a CSV file, UnicodeDecodeError"),
+    ],
+)
+def test_malformed_csv_files(text: str | bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "regression" / "train_data.csv"
+    path.parent.mkdir()
+    if text is not None:
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(DataError) as error:
+        Regression().load(tmp_path)
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_the_test_file_is_read_only_when_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "regression").mkdir()
+    (tmp_path / "regression" / "train_data.csv").write_text(TABLE)
+    dataset = Regression().load(tmp_path)
+    assert dataset.inputs.tolist() == [[1], [3]]
+    with pytest.raises(DataError, match="test_data.csv: this data file is missing"):
+        dataset.read_test()
+
+
+def test_generated_points_have_gaps_in_training_only() -> None:
+    dataset = Regression().load(None)
+    train, test = dataset.inputs[:, 0], dataset.read_test()[0][:, 0]
+    assert len(train) == len(test) == 100
+    assert not ((train > -2.6) & (train < -1)).any()
+    assert ((test > -2.6) & (test < -1)).any()

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FIRST := results/digits
 
-.PHONY: run test test-all lint types format clean
+.PHONY: run test test-slow lint types format clean
 
 run: $(READY)  ## search a real task, and go on with it where it was interrupted
 	@if [ -f $(FIRST)/study.yaml ]; then $(BIN)/tunefleet resume $(FIRST); else $(BIN)/tunefleet run digits --out $(FIRST); fi
@@ -14,8 +14,8 @@ run: $(READY)  ## search a real task, and go on with it where it was interrupted
 test: $(READY)  ## the quick tests
 	$(BIN)/python -m pytest -q
 
-test-all: $(READY)  ## the slow ones too
-	$(BIN)/python -m pytest -q -m "slow or not slow"
+test-slow: $(READY)  ## the tests that take longer: kills, whole studies, real data
+	$(BIN)/python -m pytest -q -m slow
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -55,7 +55,11 @@ class ConsoleProgress:
     def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
         """See :class:`cluster.recorder.Listener`."""
         self._cohorts[cohort.name] = self._progress.add_task(
-            f"  {cohort.name}", total=epochs, completed=cohort.start, unit="epochs", note=_trials(len(cohort.trials))
+            f"  {cohort.name}",
+            total=epochs,
+            completed=cohort.start,
+            unit="epochs",
+            note=f"{_trials(len(cohort.trials))}, waiting for a worker",
         )
 
     def cohort_progress(self, report: CohortReport) -> None:

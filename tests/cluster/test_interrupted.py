@@ -1,0 +1,158 @@
+"""Killing and interrupting a study at random moments, then going on with it: nothing is lost, nothing runs twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
+
+STUDY = """
+task: digits
+task_options: {epochs: 12}
+space:
+  width: [16, 24, 32]
+  lr: {low: 1e-4, high: 1e-1, log: true}
+search: {sampler: random, trials: 36, seed: 3, concurrency: 12}
+"""
+ASHA = "early_stopping={asha: {grace_period: 2, reduction_factor: 3}}"
+FINISHED = (1, 2, 3)  # of Optuna's TrialState: COMPLETE, PRUNED, FAIL
+SET_STATE = 6  # Optuna's operation code in a journal
+
+
+class Killed:
+    """A ``tunefleet run`` in a process group of its own."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.folder = folder
+        (folder / "s.yaml").write_text(STUDY)
+        self.process = subprocess.Popen(
+            [*TUNEFLEET, "run", "s.yaml", "--out", "out", *words],
+            cwd=folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def wait_for(self, ended: int) -> None:
+        """Wait until so many trials are finished (0: until the journal exists)."""
+        journal = self.folder / "out" / "trials.journal"
+        while self.process.poll() is None:
+            if journal.exists() and sum(endings(journal).values()) >= ended:
+                return
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+TUNEFLEET = [sys.executable, "-c", "from cluster.cli import main; main()"]
+
+
+def tunefleet(folder: Path, *words: str) -> str:
+    done = subprocess.run([*TUNEFLEET, *words], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def endings(journal: Path) -> Counter[int]:
+    """How often each trial was finished; a torn last line counts for nothing."""
+    count: Counter[int] = Counter()
+    for line in journal.read_bytes().split(b"\n")[:-1]:
+        record = json.loads(line)
+        if record["op_code"] == SET_STATE and record["state"] in FINISHED:
+            count[record["trial_id"]] += 1
+    return count
+
+
+def trials(folder: Path) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = json.loads(tunefleet(folder, "show", "out", "--json"))["trials"]
+    return shown
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "s.yaml").write_text(STUDY)
+    tunefleet(folder, "run", "s.yaml", "--out", "out")
+    return trials(folder)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Any]:
+    started: list[Killed] = []
+
+    def begin(*words: str) -> Killed:
+        started.append(Killed(tmp_path, *words))
+        return started[-1]
+
+    yield begin
+    for run in started:
+        run.end()
+
+
+@pytest.mark.parametrize(
+    ("ended", "group", "torn"),
+    [(0, False, False), (1, True, True), (9, False, True), (20, True, False), (34, False, False)],
+)
+def test_kill_and_resume(start: Any, undisturbed: list[dict[str, Any]], ended: int, group: bool, torn: bool) -> None:
+    run = start()
+    run.wait_for(ended)
+    (os.killpg if group else os.kill)(run.process.pid, signal.SIGKILL)
+    run.process.communicate()
+    journal = run.folder / "out" / "trials.journal"
+    if torn:
+        with journal.open("ab") as file:
+            file.write(b'{"op_code": 6, "wor')
+    before = endings(journal)
+    values = {t["number"]: t["value"] for t in trials(run.folder) if t["state"] == "COMPLETE"} if not torn else {}
+    said = tunefleet(run.folder, "resume", "out")
+    assert ("repaired trials.journal" in said) == torn
+    after = trials(run.folder)
+    assert [t["state"] for t in after] == ["COMPLETE"] * 36
+    assert set(endings(journal).values()) == {1} and before.keys() <= endings(journal).keys()
+    assert [t["params"] for t in after] == [t["params"] for t in undisturbed]
+    assert {n: after[n]["value"] for n in values} == values
+
+
+def test_rungs_are_kept(start: Any) -> None:
+    """No trial that is judged after the resume sees an emptier rung than its predecessors left."""
+    run = start("--set", ASHA, "--set", "search.concurrency=2")
+    run.wait_for(12)
+    os.killpg(run.process.pid, signal.SIGKILL)
+    run.process.communicate()
+    before = {t["number"]: t for t in trials(run.folder) if t["state"] in {"COMPLETE", "PRUNED"}}
+    tunefleet(run.folder, "resume", "out")
+    after = trials(run.folder)
+    assert {n: after[n] for n in before} == before
+    late = [t for t in after if t["number"] not in before]
+    assert sum(t["state"] == "PRUNED" for t in late) >= len(late) / 2  # an empty first rung lets everyone pass
+
+
+@pytest.mark.parametrize("ended", [0, 10])
+def test_ctrl_c(start: Any, ended: int) -> None:
+    run = start()
+    run.wait_for(ended)
+    asked = time.monotonic()
+    os.killpg(run.process.pid, signal.SIGINT)
+    _, said = run.process.communicate(timeout=60)
+    assert time.monotonic() - asked < 10
+    assert run.process.returncode == 130 and said == "interrupted; go on with: tunefleet resume out\n"
+    tunefleet(run.folder, "resume", "out")
+    assert [t["state"] for t in trials(run.folder)] == ["COMPLETE"] * 36
+
+
+def test_two_processes_never_run_one_study(start: Any) -> None:
+    run = start()
+    run.wait_for(1)
+    second = subprocess.run([*TUNEFLEET, "resume", "out"], cwd=run.folder, capture_output=True, text=True, check=False)
+    assert second.returncode == 2 and "this study is running already, in another process" in second.stderr

@@ -63,7 +63,10 @@ def write_table() -> None:
             f"{last['cores']} cores, no GPU, {last['date']}; {versions}.",
             "",
         ]
-        lines += ["| method | trials | seconds per trial | tunefleet's share | best of these trials |", "|---|---|---|---|---|"]
+        lines += [
+            "| method | trials | seconds per trial | tunefleet's share | best of these trials |",
+            "|---|---|---|---|---|",
+        ]
         ours = {r["run"]: r["seconds"] / r["trials"] for r in own if r["method"] == "tunefleet"}
         for method in dict.fromkeys(r["method"] for r in own):
             rows = [r for r in own if r["method"] == method]

@@ -59,7 +59,7 @@ class ConsoleProgress:
             total=epochs,
             completed=cohort.start,
             unit="epochs",
-            note=f"{_trials(len(cohort.trials))}, waiting for a worker",
+            note=_trials(len(cohort.trials)),
         )
 
     def cohort_progress(self, report: CohortReport) -> None:

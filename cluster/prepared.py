@@ -10,7 +10,7 @@ from typing import Any
 
 from ray import cloudpickle
 
-from search_spaces.errors import DataError
+from search_spaces.errors import DataError, TaskError, TunefleetError, reason
 from search_spaces.rungs import Rungs
 from search_spaces.study import Study
 from trainables.cohort import Plan
@@ -86,6 +86,11 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
     folder = None if study.data_dir is None else Path(study.data_dir)
     if folder is not None and not folder.is_dir():
         raise DataError(f"{folder}: this data folder does not exist")
-    dataset = task.load(folder)
+    try:
+        dataset = task.load(folder)
+    except TunefleetError:
+        raise
+    except Exception as error:  # of a user's own task
+        raise TaskError(f"{type(task).__name__}.load: {reason(error)}") from error
     inputs, targets = all_rows(dataset)
     return Prepared(study, task, dataset, inputs, targets, search_splits(dataset, study.task_options))

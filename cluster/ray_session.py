@@ -40,11 +40,11 @@ def ray_session(address: str | None) -> Iterator[None]:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.CRITICAL)
+    target = address or os.environ.get("RAY_ADDRESS") or "local"
+    _check_reachable(target)
     if ray.is_initialized():
         yield
         return
-    target = address or os.environ.get("RAY_ADDRESS") or "local"
-    _check_reachable(target)
     own: dict[str, Any] = {"include_dashboard": False} if target == "local" else {}
     try:
         with _loopback(target == "local"):

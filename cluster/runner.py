@@ -82,15 +82,15 @@ def _execute(folder: StudyDir, prepared: Prepared, address: str | None, listener
         storage = open_storage(folder.journal, study.database)
         database = TrialDatabase(storage, study.name, prepared.task.mode, prepared.rung_epochs)
         proposer = Proposer(study, database, prepared.task.mode)
-        if proposer.remaining or proposer.unfinished or not folder.best_metrics.is_file():
+        to_search = bool(proposer.remaining or proposer.unfinished)
+        if to_search or not folder.best_metrics.is_file():
             with ray_session(address):
-                if proposer.remaining or proposer.unfinished:
+                if to_search:
                     search(folder, prepared, database, proposer, listener)
                 try:
                     refit(folder, prepared, StudyResult(folder, prepared.task), listener)
                 except TunefleetError:
                     write_report(StudyResult(folder, prepared.task))  # of the search, at least
                     raise
-        result = StudyResult(folder, prepared.task)
-        write_report(result)
-    return result
+                write_report(StudyResult(folder, prepared.task))
+    return StudyResult(folder, prepared.task)

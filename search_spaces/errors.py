@@ -14,7 +14,10 @@ Errors of Ray, Optuna, pydantic and YAML are translated where they enter, with `
 from __future__ import annotations
 
 import difflib
+import sys
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class TunefleetError(Exception):
@@ -59,8 +62,25 @@ def unknown(kind: str, name: object, valid: Iterable[str]) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line, short enough for a table cell (300 characters): a foreign one with its type."""
+    """An error in one line, short enough for a table cell (300 characters).
+
+    A foreign error comes with its type and, where it passed through the user's own code, with file and line.
+    """
     lines = str(error).strip().splitlines() or [""]
     if isinstance(error, TunefleetError):
         return lines[0]
-    return f"{type(error).__name__}: {lines[0]}"[:300].removesuffix(": ")
+    return f"{type(error).__name__}: {lines[0]}"[:300].removesuffix(": ") + _place(error)
+
+
+def _place(error: BaseException) -> str:
+    root = Path(__file__).parents[1]
+    ours = tuple(str(root / package) for package in ("search_spaces", "trainables", "analysis", "cluster"))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if (
+            path.suffix == ".py"
+            and "site-packages" not in path.parts
+            and not frame.filename.startswith((*ours, sys.base_prefix))
+        ):
+            return f" ({path.name}, line {frame.lineno})"
+    return ""

@@ -83,7 +83,8 @@ class Cohort:
         saved: by number, what :meth:`state` returned, all after the same epoch.
 
     Public state: ``ended``, the outcomes of trials that are no longer in training; ``weights``, by trial, a state
-    dict per member; ``why_loop``, for what reason a fused stack was given up. Trials whose network cannot be built have failed at once.
+    dict per member; ``why_loop``, for what reason a fused stack was given up. Trials whose network cannot be built
+    have failed at once.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from search_spaces.errors import DataError
+from search_spaces.errors import DataError, TunefleetError, reason
 
 Array = NDArray[Any]
 Pair = tuple[Array, Array]
@@ -45,8 +45,17 @@ class Dataset:
             object.__setattr__(self, "validation", checked_pair(self.validation, "validation"))
 
     def read_test(self) -> Pair | None:
-        """Read the test split; None where the task has none."""
-        pair = self.test() if callable(self.test) else self.test
+        """Read the test split; None where the task has none.
+
+        Raises:
+            DataError: if it cannot be read, or is not fit for use.
+        """
+        try:
+            pair = self.test() if callable(self.test) else self.test
+        except TunefleetError:
+            raise
+        except Exception as error:  # of a user's own task
+            raise DataError(f"test: cannot be read, {reason(error)}") from error
         return None if pair is None else checked_pair(pair, "test")
 
     @property

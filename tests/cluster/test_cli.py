@@ -140,7 +140,11 @@ def test_all_trials_failed_is_exit_code_1(
     write_own_task(here)
     (here / "f.yaml").write_text("task: line_task:Line\nspace: {mood: unbuildable}\n")
     code, _, err = call(capsys, monkeypatch, "run", "f.yaml", "--out", "f")
-    assert code == 1 and "error: f: no trial has completed (trial 0 failed: RuntimeError: no such network)" in err
+    assert (
+        code == 1
+        and "error: f: no trial has completed (trial 0 failed: RuntimeError: no such network (line_task.py, line 27))"
+        in err
+    )
     assert (here / "f" / "report" / "index.html").exists()
     assert "study f: failed (1 fail)" in call(capsys, monkeypatch, "show", "f")[1]
 

@@ -10,7 +10,7 @@ from study_files import write_own_task
 from analysis import StudyResult
 from cluster.runner import run
 from search_spaces import Study
-from search_spaces.errors import SearchFailed
+from search_spaces.errors import DataError, SearchFailed
 
 STUDY = """
 task: line_task:Line
@@ -38,9 +38,9 @@ def test_a_module_beside_the_study_file_is_found_and_reaches_the_workers(result:
 @pytest.mark.parametrize(
     ("mood", "reason"),
     [
-        ("unbuildable", "RuntimeError: no such network"),
-        ("raise", "RuntimeError: out of luck"),
-        ("memory", "OutOfMemoryError: CUDA out of memory. Tried to allocate 1 TiB"),
+        ("unbuildable", "RuntimeError: no such network (line_task.py, line 27)"),
+        ("raise", "RuntimeError: out of luck (line_task.py, line 44)"),
+        ("memory", "OutOfMemoryError: CUDA out of memory. Tried to allocate 1 TiB (line_task.py, line 46)"),
         ("nan", "the loss is not finite after epoch 1"),
         ("crash", "the worker's process died: out of memory, or a crash in native code"),
     ],
@@ -57,7 +57,9 @@ def test_the_search_never_reads_the_test_split(local_ray: None, tmp_path: Path) 
     (tmp_path / "line.yaml").write_text(
         STUDY.replace("folds: 2", "folds: 2, with_test: false").replace("[good, ", "[good] #")
     )
-    with pytest.raises(ValueError, match="the test split is not there"):
+    with pytest.raises(
+        DataError, match=r"^test: cannot be read, ValueError: the test split is not there \(line_task.py, line"
+    ):
         run(Study.load(tmp_path / "line.yaml"), out=tmp_path / "out")
     searched = StudyResult(tmp_path / "out")
     assert set(searched.trials.state) == {"COMPLETE"} and searched.dir.best_model.exists()

@@ -87,13 +87,13 @@ def test_where_the_fused_step_raises_the_culprit_fails_alone() -> None:
     run(one)
     assert isinstance(one._stack, LoopStack)
     assert one.why_loop is not None and one.why_loop.startswith("RuntimeError: vmap: ")
-    assert ended(one)[2].reason == "ValueError: too large"
+    assert (ended(one)[2].reason or "").startswith("ValueError: too large (")
     assert ended(one)[1].state is State.COMPLETE
 
 
 def test_all_members_may_fail_for_their_own_reason() -> None:
     one = run(cohort(Picky(), {1: {"lr": 1e4}, 2: {"lr": 1e5}}))
-    assert [o.reason for o in one.ended] == ["ValueError: too large"] * 2
+    assert [(o.reason or "").startswith("ValueError: too large (") for o in one.ended] == [True] * 2
 
 
 class Mean(Curve):

@@ -25,7 +25,7 @@ from analysis.study_dir import StudyDir
 from benchmarks import records
 from cluster.prepared import Prepared, prepare
 from cluster.ray_session import ray_session
-from cluster.recorder import Silent
+from cluster.recorder import Listener
 from cluster.search import search
 from search_spaces import Study
 from search_spaces.database import TrialDatabase, open_storage
@@ -66,7 +66,7 @@ def with_tunefleet(prepared: Prepared, trials: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         made = StudyDir.create(Path(folder) / "out", study)
         database = TrialDatabase(open_storage(made.journal, None), study.name, "min")
-        search(made, prepared, database, Proposer(study, database, "min"), Silent())
+        search(made, prepared, database, Proposer(study, database, "min"), Listener())
         return min(t.value for t in database.trials() if t.value is not None)
 
 

@@ -7,12 +7,12 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from cluster.recorder import SearchInfo
+from cluster.recorder import Listener, SearchInfo
 from search_spaces.outcome import Outcome, State
 from trainables.report import CohortConfig, CohortReport
 
 
-class ConsoleProgress:
+class ConsoleProgress(Listener):
     """A listener that writes to a console; a context manager, so that the terminal is left as it was."""
 
     def __init__(self, console: Console) -> None:

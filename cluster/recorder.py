@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ray import tune
 
@@ -38,14 +38,14 @@ class SearchInfo:
     mode: str
 
 
-class Listener(Protocol):
-    """Who wants to see a study as it runs: the command line, or nobody."""
+class Listener:
+    """Who is told of a study as it runs; this one, the base of all, lets it pass in silence."""
 
     def started(self, info: SearchInfo) -> None:
         """The search begins."""
 
     def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
-        """A cohort was handed to a worker."""
+        """A cohort was handed to a worker; its trials have ``epochs`` to go to."""
 
     def cohort_progress(self, report: CohortReport) -> None:
         """A cohort reported."""
@@ -55,25 +55,6 @@ class Listener(Protocol):
 
     def message(self, text: str) -> None:
         """Something worth a line."""
-
-
-class Silent:
-    """A listener that says nothing."""
-
-    def started(self, info: SearchInfo) -> None:
-        """See :class:`Listener`."""
-
-    def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
-        """See :class:`Listener`."""
-
-    def cohort_progress(self, report: CohortReport) -> None:
-        """See :class:`Listener`."""
-
-    def trial_ended(self, outcome: Outcome) -> None:
-        """See :class:`Listener`."""
-
-    def message(self, text: str) -> None:
-        """See :class:`Listener`."""
 
 
 class Recorder:

@@ -9,7 +9,7 @@ from analysis.result import StudyResult
 from analysis.study_dir import StudyDir
 from cluster.prepared import Prepared, prepare
 from cluster.ray_session import ray_session
-from cluster.recorder import Listener, Silent
+from cluster.recorder import Listener
 from cluster.refit import refit
 from cluster.search import search
 from search_spaces.database import TrialDatabase, open_storage, repair_journal
@@ -46,7 +46,7 @@ def run(
     prepared = prepare(_with_data(study, data), task)
     folder = StudyDir.create(out or Path("results") / study.name, prepared.study)
     try:
-        return _execute(folder, prepared, address, listener or Silent())
+        return _execute(folder, prepared, address, listener or Listener())
     except TunefleetError:
         folder.discard_if_unused()
         raise
@@ -65,7 +65,7 @@ def resume(
     """
     folder = StudyDir.open(out)
     prepared = prepare(_with_data(folder.study(), data), task)
-    return _execute(folder, prepared, address, listener or Silent())
+    return _execute(folder, prepared, address, listener or Listener())
 
 
 def _with_data(study: Study, data: str | Path | None) -> Study:

@@ -14,6 +14,7 @@ DATA = "TUNEFLEET_DATA"
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
+    """As a worker with one CPU has it: on networks this small more threads only wait for each other."""
     torch.set_num_threads(1)
 
 

@@ -20,13 +20,12 @@ LEAST_CHANGE = 1e-8
 Columns = dict[str, Tensor]
 
 
-def schedule_columns(recipes: Sequence[Recipe], epochs: int, dtype: torch.dtype) -> Columns:
-    """State of all members' schedules: (M, 1) tensors, ``lr`` among them.
+def schedule_columns(recipes: Sequence[Recipe], epochs: int) -> Columns:
+    """State of all members' schedules: (M, 1) tensors in float64, ``lr`` among them.
 
     Args:
         recipes: one per member.
         epochs: the period of the cosine schedule.
-        dtype: of the parameters; the learning rate itself is kept in float64.
     """
 
     def column(values: list[float], kind: torch.dtype = torch.float64) -> Tensor:

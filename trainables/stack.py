@@ -84,7 +84,7 @@ class Stack(ABC):
         self.members: Values = {"theta": theta}
         for slot in range(max(SLOTS[r.optimizer] for r in recipes)):
             self.members[f"slot_{slot}"] = torch.zeros_like(theta)
-        columns = schedule_columns(recipes, epochs, theta.dtype)
+        columns = schedule_columns(recipes, epochs)
         for name in ("weight_decay", "momentum", "nesterov", "l2"):
             values = [float(getattr(r, name)) for r in recipes]
             columns[name] = torch.tensor(values, dtype=theta.dtype).unsqueeze(1)

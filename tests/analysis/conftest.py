@@ -1,23 +1,11 @@
-"""Three small studies, each run once, and one CPU thread to run them on."""
+"""Three small studies, each run once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 from analysis.result import StudyResult
 from tests.analysis.studies import digits, regression, run_study, spirals
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As a worker with one CPU has it: two threads on a busy machine are fifty times slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

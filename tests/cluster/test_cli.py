@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from study_files import write_own_task
 
 from cluster import cli
 from cluster.runner import run
 from search_spaces import Study
+from tests.cluster.study_files import write_own_task
 
 STUDY = """
 task: digits

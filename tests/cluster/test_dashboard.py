@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from study_files import digits_study
 
 from cluster.runner import run
+from tests.cluster.study_files import digits_study
 
 PROGRAM = Path(sys.executable).with_name("optuna-dashboard")
 

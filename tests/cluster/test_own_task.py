@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from study_files import write_own_task
 
 from analysis import StudyResult
 from cluster.runner import run
 from search_spaces import Study
 from search_spaces.errors import DataError, SearchFailed
+from tests.cluster.study_files import write_own_task
 
 STUDY = """
 task: line_task:Line

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from study_files import digits_study
 
 from analysis.study_dir import StudyDir
 from cluster.prepared import prepare
-from cluster.recorder import Silent
+from cluster.recorder import Listener
 from cluster.search import search
 from search_spaces import Study
 from search_spaces.database import TrialDatabase, open_storage
 from search_spaces.proposer import Proposer
+from tests.cluster.study_files import digits_study
 
 GRID = {"width": [8, 16], "lr": [0.01, 0.03], "dropout": [0.0, 0.2]}
 STOPPING: dict[str, dict[str, Any]] = {
@@ -36,7 +36,7 @@ def _trials(study: Study, folder: Path) -> list[tuple[Any, ...]]:
     """The search alone, without the refit."""
     prepared, made = prepare(study), StudyDir.create(folder, study)
     database = TrialDatabase(open_storage(made.journal, None), study.name, "min", prepared.rung_epochs)
-    search(made, prepared, database, Proposer(study, database, "min"), Silent())
+    search(made, prepared, database, Proposer(study, database, "min"), Listener())
     return [(t.number, t.state, t.params, t.value, t.intermediate_values) for t in database.trials()]
 
 

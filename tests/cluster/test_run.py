@@ -10,13 +10,13 @@ import optuna
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from study_files import SPACE, digits_study
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 from analysis import StudyResult
 from cluster.runner import resume, run
 from search_spaces.errors import OutputError
+from tests.cluster.study_files import SPACE, digits_study
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from builders import COUNTS, CPU, keys_of, member_rows
 
+from tests.trainables.builders import COUNTS, CPU, keys_of, member_rows
 from trainables.batches import Batch, MemberRows
 
 

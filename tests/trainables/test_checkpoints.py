@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from builders import Curve, cohort, curves, run
 
+from tests.trainables.builders import Curve, cohort, curves, run
 from trainables.checkpoints import load_checkpoint, remove_checkpoint, save_checkpoint
 
 

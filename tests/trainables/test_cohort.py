@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from builders import Curve, cohort, curves, run
 from torch import Tensor, nn
 
 from search_spaces.outcome import Outcome, State
+from tests.trainables.builders import Curve, cohort, curves, run
 from trainables.cohort import Cohort, Data
 from trainables.fused import FusedStack
 from trainables.loop import LoopStack

@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from builders import (
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tests.trainables.builders import (
     CPU,
     Curve,
     PlainLoop,
@@ -22,9 +25,6 @@ from builders import (
     run,
     train,
 )
-from torch import Tensor, nn
-from torch.nn import functional
-
 from trainables.batches import MemberRows
 from trainables.fused import FusedStack, NotFusable
 from trainables.loop import LoopStack

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders import Curve
 
 from search_spaces.errors import StudyError, TaskError
 from search_spaces.space import Space
+from tests.trainables.builders import Curve
 from trainables.recipe import RULES, Recipe, check_space, network_params
 
 WRONG = [

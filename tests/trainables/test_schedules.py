@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from builders import torch_optimizer, torch_schedule
 from torch import nn
 
+from tests.trainables.builders import torch_optimizer, torch_schedule
 from trainables.recipe import Recipe
 from trainables.schedules import advance, schedule_columns
 
@@ -32,7 +32,7 @@ RECIPES = [
     ids=["noisy", "flat", "nan", "threshold"],
 )
 def test_rates_are_those_of_torch(losses: np.ndarray) -> None:
-    columns = schedule_columns(RECIPES, len(losses), torch.float64)
+    columns = schedule_columns(RECIPES, len(losses))
     optimizers = [torch_optimizer(r, nn.Linear(1, 1)) for r in RECIPES]
     schedules = [torch_schedule(r, o, len(losses)) for r, o in zip(RECIPES, optimizers, strict=True)]
     for epoch, loss in enumerate(losses.tolist(), start=1):

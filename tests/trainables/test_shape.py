@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from builders import CPU, Curve, curve_task
 from torch import nn
 
 from search_spaces.errors import TaskError
+from tests.trainables.builders import CPU, Curve, curve_task
 from trainables.folds import Split
 from trainables.networks import ACTIVATIONS
 from trainables.shape import COPIES, STACK_BYTES, trial_shape

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from builders import CPU, Curve, curve_task
 from torch import Tensor, nn
 
 from search_spaces.errors import TaskError
+from tests.trainables.builders import CPU, Curve, curve_task
 from trainables.keyed import replace_dropout
 from trainables.networks import ACTIVATIONS, mlp
 from trainables.rng import root_key

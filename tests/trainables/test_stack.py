@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from builders import COUNTS, Curve, data_of, keys_of, make, member_rows, members, train
 
 from search_spaces.errors import TaskError
+from tests.trainables.builders import COUNTS, Curve, data_of, keys_of, make, member_rows, members, train
 from trainables.fused import FusedStack
 from trainables.keyed import MemberDropout
 from trainables.loop import LoopStack

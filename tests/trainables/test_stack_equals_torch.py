@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from builders import (
+from torch import nn
+
+from tests.trainables.builders import (
     COUNTS,
     Curve,
     PlainLoop,
@@ -18,8 +20,6 @@ from builders import (
     members,
     worst_difference,
 )
-from torch import nn
-
 from trainables.cohort import Data
 from trainables.fused import FusedStack
 from trainables.loop import LoopStack

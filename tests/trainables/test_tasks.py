@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import CPU, make, members
 
 from search_spaces.errors import DataError, TaskError
 from search_spaces.study import TaskOptions
+from tests.trainables.builders import CPU, make, members
 from trainables.cohort import Cohort, Data, Plan
 from trainables.folds import all_rows, search_splits
 from trainables.fused import FusedStack

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from builders import Curve, data_of
 
 from search_spaces.errors import SearchFailed
+from tests.trainables.builders import Curve, data_of
 from trainables.cohort import Plan
 from trainables.folds import Split
 from trainables.refit import evaluate, networks_of, predict, summary, train_refit

@@ -22,6 +22,10 @@ Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Members = Annotated[int, Field(ge=1, le=1000, strict=True)]
 
 
+MOST_PENDING = 2000
+"""Trials that are proposed at once where a study sets no concurrency: enough for large cohorts."""
+
+
 class _Section(BaseModel):
     """A part of a study file: unknown keys are errors, and a finished section never changes."""
 
@@ -181,11 +185,11 @@ class Study(_Section):
     def concurrency(self, workers: int) -> int:
         """Most trials that may be pending at once, on that many workers.
 
-        A sampler that learns is not asked far ahead; the others may propose everything, for the largest cohorts.
+        A sampler that learns is not asked far ahead; the others propose as much as makes large cohorts.
         """
         if self.search.concurrency is not None:
             return self.search.concurrency
-        return min(self.trials, 2 * workers if self.search.sampler in ADAPTIVE else self.trials)
+        return min(self.trials, 2 * workers if self.search.sampler in ADAPTIVE else MOST_PENDING)
 
     @classmethod
     def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None) -> Study:

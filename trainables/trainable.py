@@ -80,8 +80,10 @@ class CohortTrainable(tune.Trainable):
             return {"report": report, "done": True}
         started = time.monotonic()
         try:
-            while cohort.live and time.monotonic() - started < REPORT_SECONDS:
+            while cohort.live:
                 self._epoch(cohort, report)
+                if time.monotonic() - started >= REPORT_SECONDS:
+                    break
             self._checkpoint(cohort)
         except Exception as error:  # trials fail one by one in Cohort; what gets here concerns all of them
             cohort.fail(reason(error))

@@ -1,0 +1,86 @@
+"""The Ray Tune trainable: cohort after cohort in one worker, and long trials from their checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray import tune
+
+from search_spaces.outcome import State
+from search_spaces.study import TaskOptions
+from trainables import trainable
+from trainables.cohort import Plan
+from trainables.folds import all_rows, search_splits
+from trainables.report import CohortConfig, CohortReport
+from trainables.tasks import make_task
+from trainables.trainable import CohortTrainable, Job
+
+TRIALS = tuple((n, {"width": 8, "lr": 0.01 * (n + 1), "dropout": 0.1}) for n in range(3))
+EPOCHS = 6
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """A worker that reports and saves after every epoch."""
+    monkeypatch.setattr(trainable, "REPORT_SECONDS", 0.0)
+    task = make_task("digits", {})
+    dataset = task.load(None)
+    plan = Plan(search_splits(dataset, TaskOptions(folds=2)), EPOCHS, key=0)
+    return Job(task, *all_rows(dataset), plan, 1, None, (), tmp_path, checkpoint_seconds=0.0)
+
+
+def worker(job: Job, config: CohortConfig) -> Any:
+    return tune.with_parameters(CohortTrainable, job=job)({"cohort": config})
+
+
+def steps(worker: Any, most: int = EPOCHS) -> list[CohortReport]:
+    reports: list[CohortReport] = []
+    while len(reports) < most and not (reports and reports[-1].live == 0):
+        reports.append(worker.step()["report"])
+    return reports
+
+
+def curves(reports: Sequence[CohortReport]) -> dict[int, tuple[tuple[int, float], ...]]:
+    found = {o.number: o.curve for report in reports for o in report.ended}
+    assert all(len(curve) == EPOCHS for curve in found.values())
+    return found
+
+
+def test_a_worker_takes_the_next_cohort_as_a_fresh_one_would(local_ray: None, job: Job) -> None:
+    first, second = CohortConfig("a", TRIALS[:1]), CohortConfig("b", TRIALS[1:])
+    warm = worker(job, first)
+    steps(warm)
+    assert warm.reset_config({"cohort": second})
+    kept, fresh = curves(steps(warm)), curves(steps(worker(job, second)))
+    assert kept == fresh and set(kept) == {1, 2}
+
+
+def test_long_trials_go_on_from_their_checkpoints(local_ray: None, job: Job) -> None:
+    undisturbed = curves(steps(worker(job, CohortConfig("a", TRIALS))))
+    steps(worker(job, CohortConfig("a", TRIALS)), most=4)  # and then it is killed
+    resumed = steps(worker(job, CohortConfig("b", TRIALS, start=4)))
+    assert [r.epoch for r in resumed] == [5, 6]
+    assert curves(resumed) == undisturbed and set(undisturbed) == {0, 1, 2}
+
+
+def test_a_damaged_checkpoint_means_from_the_start(local_ray: None, job: Job) -> None:
+    undisturbed = curves(steps(worker(job, CohortConfig("a", TRIALS))))
+    steps(worker(job, CohortConfig("a", TRIALS)), most=2)
+    (job.checkpoints / "1.pt").write_bytes(b"torn")
+    again = steps(worker(job, CohortConfig("b", TRIALS, start=2)))
+    assert curves(again) == undisturbed
+
+
+def test_a_cohort_that_cannot_be_made_fails_with_its_reason(
+    local_ray: None, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*_: Any) -> None:
+        raise MemoryError("no room for the stack")
+
+    monkeypatch.setattr(trainable, "Cohort", too_large)
+    (report,) = steps(worker(job, CohortConfig("a", TRIALS)))
+    assert [(o.number, o.state) for o in report.ended] == [(n, State.FAIL) for n in range(3)]
+    assert all((o.reason or "").startswith("MemoryError: no room for the stack") for o in report.ended)

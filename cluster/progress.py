@@ -31,8 +31,9 @@ class ConsoleProgress(Listener):
         self._info: SearchInfo | None = None
         self._study: TaskID | None = None
         self._cohorts: dict[str, TaskID] = {}
+        self._reasons: set[str] = set()
         self._done = 0
-        self._best: Outcome | None = None
+        self._best: tuple[int, float] | None = None
 
     def __enter__(self) -> ConsoleProgress:
         self._progress.start()
@@ -47,10 +48,12 @@ class ConsoleProgress(Listener):
 
     def started(self, info: SearchInfo) -> None:
         """See :class:`cluster.recorder.Listener`."""
-        self._info, self._done = info, info.done
+        self._info, self._done, self._best = info, info.done, info.best
         again = f", {info.done} of them finished before" if info.done else ""
         self.message(f"{info.study}: {info.total} trials{again}, {info.workers} workers on {info.device}")
-        self._study = self._progress.add_task(info.study, total=info.total, completed=info.done, unit="trials", note="")
+        self._study = self._progress.add_task(
+            info.study, total=info.total, completed=info.done, unit="trials", note=self._note()
+        )
 
     def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
         """See :class:`cluster.recorder.Listener`."""
@@ -65,8 +68,9 @@ class ConsoleProgress(Listener):
     def cohort_progress(self, report: CohortReport) -> None:
         """See :class:`cluster.recorder.Listener`."""
         task = self._cohorts.get(report.cohort)
-        if report.why_loop:
-            self.message(f"{report.cohort}: members are trained one by one, {report.why_loop}")
+        if report.why_loop and report.why_loop not in self._reasons:
+            self._reasons.add(report.why_loop)
+            self.message(f"{report.cohort}: its networks are trained one by one, which is slower: {report.why_loop}")
         if task is None:
             return
         if report.live:
@@ -80,27 +84,27 @@ class ConsoleProgress(Listener):
         info = self._info
         if info is None or self._study is None:
             return
-        if self._better(outcome, info.mode):
-            self._best = outcome
-        best = "" if self._best is None else f"best {info.metric} {self._best.value:.5g} (trial {self._best.number})"
-        self._progress.update(self._study, completed=self._done, note=best)
+        if outcome.state is State.COMPLETE and outcome.value is not None:
+            pick = min if info.mode == "min" else max
+            known = [self._best] if self._best else []
+            self._best = pick([*known, (outcome.number, outcome.value)], key=lambda trial: trial[1])
+        self._progress.update(self._study, completed=self._done, note=self._note())
         if outcome.state is State.FAIL:
             self.message(f"trial {outcome.number} failed: {outcome.reason}")
         elif not self._live:
             value = "-" if outcome.value is None else f"{outcome.value:.5g}"
             what = f"trial {outcome.number} {outcome.state.value.lower()} after {outcome.epochs} epochs, {info.metric} {value}"
-            self.message(f"[{self._done}/{info.total}] {what}; {best or 'none complete yet'}")
+            self.message(f"[{self._done}/{info.total}] {what}; {self._note() or 'none complete yet'}")
 
     def message(self, text: str) -> None:
         """See :class:`cluster.recorder.Listener`."""
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def _better(self, outcome: Outcome, mode: str) -> bool:
-        if outcome.state is not State.COMPLETE or outcome.value is None:
-            return False
-        if self._best is None or self._best.value is None:
-            return True
-        return outcome.value < self._best.value if mode == "min" else outcome.value > self._best.value
+    def _note(self) -> str:
+        if self._best is None or self._info is None:
+            return ""
+        number, value = self._best
+        return f"best {self._info.metric} {value:.5g} (trial {number})"
 
 
 def _trials(count: int) -> str:

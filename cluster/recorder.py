@@ -27,6 +27,7 @@ class SearchInfo:
         workers: cohorts that can run at once.
         device: what each worker trains on, in words.
         metric, mode: what is optimised, "min" or "max".
+        best: number and value of the best trial so far, of an earlier run.
     """
 
     study: str
@@ -36,6 +37,7 @@ class SearchInfo:
     device: str
     metric: str
     mode: str
+    best: tuple[int, float] | None = None
 
 
 class Listener:

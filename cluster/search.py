@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 import torch
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from ray import tune
 from ray.tune import FailureConfig, RunConfig, TuneConfig
 
@@ -55,9 +55,7 @@ def search(
     log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs)
     recorder = Recorder(proposer, log, folder.checkpoints, listener, plan.epochs)
     searcher = CohortSearcher(proposer, shape_of, recorder.tell, recorder.begin, workers, study.concurrency(workers))
-    done = sum(trial.state.is_finished() for trial in known)
-    metric, mode = prepared.task.metric, prepared.task.mode
-    listener.started(SearchInfo(study.name, study.trials, done, workers, _in_words(need), metric, mode))
+    listener.started(_about(prepared, known, workers, need))
     shutil.rmtree(folder.ray, ignore_errors=True)  # of an interrupted run
     folder.checkpoints.mkdir(exist_ok=True)
     tune.Tuner(
@@ -79,6 +77,22 @@ def search(
     ).fit()
 
 
+def _about(prepared: Prepared, known: list[FrozenTrial], workers: int, need: dict[str, float]) -> SearchInfo:
+    task, study = prepared.task, prepared.study
+    completed = [(t.number, t.value) for t in known if t.state is TrialState.COMPLETE and t.value is not None]
+    pick = min if task.mode == "min" else max
+    return SearchInfo(
+        study=study.name,
+        total=study.trials,
+        done=sum(t.state.is_finished() for t in known),
+        workers=workers,
+        device=f"{need['GPU']:g} GPU each" if need["GPU"] else f"{need['CPU']:g} CPU each",
+        metric=task.metric,
+        mode=task.mode,
+        best=pick(completed, key=lambda trial: trial[1]) if completed else None,
+    )
+
+
 def _rungs_actor(prepared: Prepared, known: list[FrozenTrial]) -> Any:
     """One ``Rungs`` for all workers, with what earlier runs of the study recorded; None without ASHA."""
     if not prepared.rung_epochs:
@@ -88,7 +102,3 @@ def _rungs_actor(prepared: Prepared, known: list[FrozenTrial]) -> Any:
         for epoch, value in trial.intermediate_values.items():
             actor.record.remote(epoch, {trial.number: value})
     return actor
-
-
-def _in_words(need: dict[str, float]) -> str:
-    return f"{need['GPU']:g} GPU each" if need["GPU"] else f"{need['CPU']:g} CPU each"

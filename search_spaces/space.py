@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -33,6 +33,9 @@ from search_spaces.errors import StudyError, unknown
 
 Scalar = None | bool | int | float | str
 Params = dict[str, Any]
+
+MOST_POINTS = 100_000
+"""Of a grid, which is listed whole before it begins."""
 
 _RANGE_KEYS = {"low", "high", "log", "step", "when"}
 _CHOICE_KEYS = {"choices", "when"}
@@ -63,8 +66,8 @@ class Parameter:
             for parent, values in self.when.items()
         )
 
-    def grid(self) -> list[Scalar]:
-        """Every value, for an exhaustive search.
+    def grid(self) -> Iterable[Scalar]:
+        """Every value in turn, for an exhaustive search.
 
         Raises:
             StudyError: for a range without a step, which has no finite list of values.
@@ -73,9 +76,10 @@ class Parameter:
         if isinstance(d, CategoricalDistribution):
             return list(d.choices)
         if isinstance(d, IntDistribution) and not d.log:
-            return list(range(d.low, d.high + 1, d.step))
+            return range(d.low, d.high + 1, d.step)
         if isinstance(d, FloatDistribution) and d.step is not None:
-            return [min(d.low + i * d.step, d.high) for i in range(round((d.high - d.low) / d.step) + 1)]
+            step, low, high = d.step, d.low, d.high
+            return (min(low + i * step, high) for i in range(round((high - low) / step) + 1))
         raise StudyError(
             f"space.{self.name}: a grid needs a list of choices or a range with a step, got a continuous range"
         )
@@ -141,15 +145,24 @@ class Space:
                 yield params
                 return
             head, tail = rest[0], rest[1:]
-            values = head.grid() if head.active(params) else None
-            for value in values if values is not None else [None]:
-                yield from extend(params if values is None else {**params, head.name: value}, tail)
+            if not head.active(params):
+                yield from extend(params, tail)
+                return
+            for value in head.grid():
+                yield from extend({**params, head.name: value}, tail)
 
         return extend({}, self.parameters)
 
-    def grid_size(self, limit: int = 10_000_000) -> int:
-        """Number of configurations in the grid, counted up to ``limit``."""
-        return sum(1 for _ in itertools.islice(self.grid(), limit))
+    def grid_size(self) -> int:
+        """Number of configurations in the grid.
+
+        Raises:
+            StudyError: if there are more than ``MOST_POINTS``, or a range has no step.
+        """
+        size = sum(1 for _ in itertools.islice(self.grid(), MOST_POINTS + 1))
+        if size > MOST_POINTS:
+            raise StudyError(f"search.sampler: a grid may have at most {MOST_POINTS} points, got more; try random")
+        return size
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

@@ -114,6 +114,6 @@ def _made(plots: tuple[Plot[Source], ...], source: Source) -> Iterator[Entry]:
         if plot.applies(source):
             try:
                 drawn = plot.make(source)
-            except TunefleetError as error:
-                drawn = Missing(reason(error))
+            except Exception as error:  # one figure less must not cost a finished study its report
+                drawn = Missing(f"this figure could not be drawn, {reason(error)}")
             yield Entry(plot.name, plot.title, plot.part, drawn)

@@ -62,10 +62,15 @@ class RefittedNetwork:
         """Outputs for inputs (N, ...): the mean over all networks, or of the first network alone.
 
         Raises:
-            DataError: if the inputs are not finite numbers.
+            DataError: if the inputs are not finite numbers, or not of the network's shape.
         """
         rows = torch.from_numpy(checked(inputs, "inputs"))
-        outputs: Array = predict(self.networks if ensemble else self.networks[:1], rows).mean(dim=0).numpy()
+        try:
+            outputs: Array = predict(self.networks if ensemble else self.networks[:1], rows).mean(dim=0).numpy()
+        except RuntimeError as error:
+            raise DataError(
+                f"inputs: the network takes no rows of shape {tuple(rows.shape[1:])}, {reason(error)}"
+            ) from error
         return outputs
 
 
@@ -107,7 +112,11 @@ class StudyResult:
     def optuna_study(self) -> optuna.Study:
         """The trial database as an Optuna study."""
         storage = open_storage(self.dir.journal, self.study.database)
-        return optuna.load_study(study_name=self.study.name, storage=storage)
+        try:
+            return optuna.load_study(study_name=self.study.name, storage=storage)
+        except KeyError as error:
+            where = self.study.database or self.dir.journal
+            raise OutputError(f"{where}: holds no trials of the study '{self.study.name}'") from error
 
     @cached_property
     def frozen_trials(self) -> list[FrozenTrial]:
@@ -141,6 +150,11 @@ class StudyResult:
         if searched and not any(t.state is TrialState.COMPLETE for t in self.frozen_trials):
             return "failed"
         return "running" if self.dir.running() else "interrupted"
+
+    @property
+    def metric(self) -> str:
+        """What is optimised."""
+        return (self.optuna_study.metric_names or ["loss"])[0]
 
     @property
     def mode(self) -> Literal["min", "max"]:

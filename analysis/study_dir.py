@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,7 +43,8 @@ class StudyDir:
         folder = cls(root)
         if folder.study_file.exists() or folder.journal.exists():
             raise OutputError(
-                f"{root}: already holds a study; go on with it by 'tunefleet resume {root}', or choose another folder with --out"
+                f"{root}: already holds a study; go on with it by 'tunefleet resume {shlex.quote(str(root))}', "
+                "or choose another folder with --out"
             )
         try:
             folder.root.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -109,6 +110,7 @@ def report(out: Folder) -> None:
     from analysis.result import StudyResult
 
     result = StudyResult(out)
+    _ = result.task  # where it cannot be made, the report that there is stays
     write_report(result)
     _say(str(result.dir.report_page))
 
@@ -183,7 +185,7 @@ def _print_result(result: StudyResult, folder: Path) -> None:
     _say(f"\nstudy {summary['study']}: {summary['state']} ({listed or 'no trials yet'})")
     if summary["best"] is not None:
         best = result.best
-        _say(f"best trial {best.number}: {result.task.metric} {best.value:.5g} at epoch {best.epoch}")
+        _say(f"best trial {best.number}: {result.metric} {best.value:.5g} at epoch {best.epoch}")
         for name, value in best.params.items():
             _say(f"  {name:<18} {value:.6g}" if isinstance(value, float) else f"  {name:<18} {value}")
     if summary["refit"] is not None:
@@ -191,18 +193,20 @@ def _print_result(result: StudyResult, folder: Path) -> None:
             for line in _metric_lines(summary["refit"][split]):
                 _say(f"{split} {line}")
     if summary["state"] == "interrupted":
-        _say(f"go on with: tunefleet resume {folder}")
+        _say(f"go on with: tunefleet resume {shlex.quote(str(folder))}")
     if summary["state"] == "finished":
         _say(f"\nreport:     {result.dir.report_page}")
-        _say(f"compare:    tunefleet tensorboard {folder}")
-        _say(f"dashboard:  optuna-dashboard {folder}/{result.dir.journal.name}")
+        _say(f"compare:    tunefleet tensorboard {shlex.quote(str(folder))}")
+        _say(
+            f"dashboard:  optuna-dashboard {shlex.quote(result.study.database or str(folder / result.dir.journal.name))}"
+        )
 
 
 def _metric_lines(metrics: dict[str, float]) -> list[str]:
     lines = []
     for name, value in metrics.items():
         if name.endswith(("_min", "_max", "_ensemble")):
-            continue
+            continue  # of the metric before; no task may call its own so
         line = f"{name} {value:.5g}"
         if f"{name}_ensemble" in metrics:
             low, high, together = (metrics[f"{name}_{what}"] for what in ("min", "max", "ensemble"))

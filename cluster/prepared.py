@@ -10,12 +10,13 @@ from typing import Any
 
 from ray import cloudpickle
 
-from search_spaces.errors import DataError, TaskError, TunefleetError, reason
+from search_spaces.errors import DataError, StudyError, TaskError, TunefleetError, reason
 from search_spaces.rungs import Rungs
 from search_spaces.study import Study
 from trainables.cohort import Plan
-from trainables.folds import Split, all_rows, search_splits
+from trainables.folds import Split, all_rows, refit_split, search_splits
 from trainables.recipe import check_space
+from trainables.rehearsal import rehearse
 from trainables.rng import root_key
 from trainables.task import Array, Dataset, Task
 from trainables.tasks import make_task, user_module
@@ -85,12 +86,18 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
     check_space(study.search_space, task)
     folder = None if study.data_dir is None else Path(study.data_dir)
     if folder is not None and not folder.is_dir():
-        raise DataError(f"{folder}: this data folder does not exist")
+        raise DataError(f"--data: {folder} is no folder")
     try:
         dataset = task.load(folder)
     except TunefleetError:
         raise
     except Exception as error:  # of a user's own task
         raise TaskError(f"{type(task).__name__}.load: {reason(error)}") from error
+    if not isinstance(dataset, Dataset):
+        raise TaskError(f"{type(task).__name__}.load: must return a Dataset, got {type(dataset).__name__}")
     inputs, targets = all_rows(dataset)
+    rehearse(task, study.search_space, inputs, targets)
+    held_out = refit_split(dataset, study.refit.validation, study.task_options.split_seed).validation
+    if study.refit.patience is not None and not len(held_out):
+        raise StudyError("refit.patience: needs rows to judge by, and none are held out; set refit.validation")
     return Prepared(study, task, dataset, inputs, targets, search_splits(dataset, study.task_options))

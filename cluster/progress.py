@@ -70,7 +70,7 @@ class ConsoleProgress(Listener):
         task = self._cohorts.get(report.cohort)
         if report.why_loop and report.why_loop not in self._reasons:
             self._reasons.add(report.why_loop)
-            self.message(f"{report.cohort}: its networks are trained one by one, which is slower: {report.why_loop}")
+            self.message(f"{report.cohort}: its networks are trained one by one, not stacked: {report.why_loop}")
         if task is None:
             return
         if report.live:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import ray
+from ray.exceptions import RayError, RayTaskError
 
 from analysis.result import StudyResult, write_best, write_metrics
 from analysis.study_dir import StudyDir
@@ -14,6 +15,7 @@ from analysis.tensorboard_log import TensorBoardLog
 from cluster.prepared import REFIT, Prepared
 from cluster.ray_session import worker_resources
 from cluster.recorder import Listener
+from search_spaces.errors import SearchFailed, TunefleetError, reason
 from trainables.cohort import Data, Plan
 from trainables.folds import refit_split
 from trainables.refit import Refit, evaluate, networks_of, train_refit
@@ -52,9 +54,8 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     need, _ = worker_resources(study.resources)
     remote: dict[str, Any] = {"num_cpus": need["CPU"], "num_gpus": need["GPU"]}
     arrays = ray.put((inputs, targets))
-    fitted: Refit = ray.get(
-        ray.remote(**remote)(_train).remote(prepared.task, arrays, plan, best.params, options.seeds)
-    )
+    training = ray.remote(**remote)(_train).remote(prepared.task, arrays, plan, best.params, options.seeds)
+    fitted: Refit = _get(training, "the refit")
     write_best(folder, study.task, fitted.params, fitted.states)
     with folder.replacing(folder.best_history) as aside:
         pd.DataFrame(fitted.history).to_csv(aside, index=False)
@@ -62,8 +63,21 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     test = prepared.dataset.read_test()
     measured: dict[str, float] = {}
     if test is not None:
-        measured = ray.get(ray.remote(**remote)(_test).remote(prepared.task, fitted, test))
+        measured = _get(ray.remote(**remote)(_test).remote(prepared.task, fitted, test), "the test")
     write_metrics(folder, fitted.validation, measured)
+
+
+def _get(reference: Any, what: str) -> Any:
+    """Wait for a worker's result; what fails there fails here in one line."""
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        cause = error.cause if isinstance(error.cause, Exception) else error
+        if isinstance(cause, TunefleetError):
+            raise cause from error
+        raise SearchFailed(f"{what} failed on its worker, {reason(cause)}") from error
+    except RayError as error:
+        raise SearchFailed(f"{what} failed, its worker's process died: {reason(error)}") from error
 
 
 def _train(task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any], seeds: int) -> Refit:

@@ -80,7 +80,7 @@ def _execute(folder: StudyDir, prepared: Prepared, address: str | None, listener
         if study.database is None and (lost := repair_journal(folder.journal)):
             listener.message(f"repaired {folder.journal.name}: cut off {lost} bytes of a torn last line")
         storage = open_storage(folder.journal, study.database)
-        database = TrialDatabase(storage, study.name, prepared.task.mode, prepared.rung_epochs)
+        database = TrialDatabase(storage, study.name, prepared.task.mode, prepared.rung_epochs, prepared.task.metric)
         proposer = Proposer(study, database, prepared.task.mode)
         to_search = bool(proposer.remaining or proposer.unfinished)
         if to_search or not folder.best_metrics.is_file():

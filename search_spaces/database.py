@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -34,9 +35,12 @@ class TrialDatabase:
         name: the study's name in it; created if it is missing.
         mode: whether small or large values are good.
         rungs: epochs whose values are always kept when a curve is thinned.
+        metric: what the values are, for Optuna's own pages.
     """
 
-    def __init__(self, storage: BaseStorage, name: str, mode: Mode, rungs: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, storage: BaseStorage, name: str, mode: Mode, rungs: tuple[int, ...] = (), metric: str = "loss"
+    ) -> None:
         self.storage = storage
         self.name = name
         self._rungs = frozenset(rungs)
@@ -47,6 +51,9 @@ class TrialDatabase:
             verbosity = optuna.logging.get_verbosity()
             optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce every copy in memory
             self._study = storage.create_new_study([direction], name)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                optuna.load_study(study_name=name, storage=storage).set_metric_names([metric])
             optuna.logging.set_verbosity(verbosity)
 
     def trials(self) -> list[FrozenTrial]:
@@ -69,15 +76,13 @@ class TrialDatabase:
         """Finish a running trial: its thinned curve, its attributes, and its state last of all."""
         trial = self._id(outcome.number)
         known = self.storage.get_trial(trial).intermediate_values
-        for epoch, point in thin(outcome.curve, self._rungs).items():
+        keep = self._rungs if outcome.best_epoch is None else self._rungs | {outcome.best_epoch}
+        for epoch, point in thin(outcome.curve, keep).items():
             if epoch not in known:
                 self.storage.set_trial_intermediate_value(trial, epoch, point)
         for key, attribute in outcome.attributes().items():
             self.storage.set_trial_user_attr(trial, key, attribute)
-        value = outcome.value
-        if outcome.state is State.PRUNED and outcome.curve:
-            value = outcome.curve[-1][1]  # as optuna.Study.tell does
-        values = None if outcome.state is State.FAIL or value is None else [float(value)]
+        values = None if outcome.state is State.FAIL or outcome.value is None else [float(outcome.value)]
         self.storage.set_trial_state_values(trial, TrialState[outcome.state.value], values)
 
     def _id(self, number: int) -> int:

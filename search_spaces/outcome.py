@@ -22,10 +22,10 @@ class Outcome:
     Args:
         number: the trial's number in its study.
         state: how it ended.
-        value: its value of the study's metric: the best over epochs of the mean over folds, or None.
+        value: of the study's metric, a mean over folds: of the best epoch, or of the last if it was pruned; or None.
         curve: (epoch, metric) pairs from the first epoch on; epochs count from 1.
         best_epoch: the epoch of ``value``.
-        metrics: other metrics at the best epoch, plus ``kfold_best``.
+        metrics: other metrics at that epoch, plus ``kfold_best``.
         reason: for a failed trial, why, in one line.
         seconds: its share of its cohort's training time.
     """

@@ -59,6 +59,16 @@ class Parameter:
         """Whether there is only one value to take."""
         return self.distribution.single()
 
+    @property
+    def ends(self) -> tuple[Scalar, ...]:
+        """All choices, or both ends of the range; at least two values."""
+        d = self.distribution
+        if isinstance(d, CategoricalDistribution):
+            return d.choices if len(d.choices) > 1 else d.choices * 2
+        if isinstance(d, IntDistribution | FloatDistribution):
+            return d.low, d.high
+        raise TypeError(f"not a distribution of a space: {d!r}")
+
     def active(self, params: Mapping[str, Any]) -> bool:
         """Whether this parameter exists, given those decided before it."""
         return all(
@@ -136,6 +146,15 @@ class Space:
             if name not in self.by_name:
                 raise StudyError(f"{where}: {unknown('parameter', name, self.by_name)}")
             _check_contains(f"{where}.{name}", self.by_name[name].distribution, value)
+
+    def corner(self, last: bool) -> Params:
+        """The configuration of every first choice and low end, or of every last choice and high end."""
+        params: Params = {}
+        for p in self.parameters:
+            if p.active(params):
+                low, *_, high = p.ends
+                params[p.name] = high if last else low
+        return params
 
     def grid(self) -> Iterator[Params]:
         """Every distinct configuration once, in a fixed order; inactive parameters are absent."""
@@ -270,7 +289,9 @@ def _check_conditions(parameter: Parameter, parameters: Mapping[str, Parameter])
     where = f"space.{parameter.name}.when"
     for parent, values in parameter.when.items():
         if parent not in parameters:
-            raise StudyError(f"{where}: {unknown('parameter', parent, set(parameters) - {parameter.name})}")
+            raise StudyError(
+                f"{where}: {unknown('parameter of this space', parent, set(parameters) - {parameter.name})}"
+            )
         for value in values:
             _check_contains(f"{where}.{parent}", parameters[parent].distribution, value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import secrets
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,16 +11,22 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from search_spaces.errors import StudyError, unknown
 from search_spaces.samplers import ADAPTIVE, SAMPLERS
 from search_spaces.space import Space
 from search_spaces.yaml_file import dump_yaml, read_yaml
 
-Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True)]
-Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
-Members = Annotated[int, Field(ge=1, le=1000, strict=True)]
+
+def _whole(value: object) -> object:
+    """1e3 is a whole number to people, and a float to YAML."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True), BeforeValidator(_whole)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_whole)]
+Members = Annotated[int, Field(ge=1, le=1000, strict=True), BeforeValidator(_whole)]
 
 
 MOST_PENDING = 2000
@@ -140,6 +147,13 @@ class Study(_Section):
         except ValidationError as error:
             raise StudyError(_one_line(error)) from error
 
+    @field_validator("database")
+    @classmethod
+    def _absolute(cls, url: str | None) -> str | None:
+        """A SQLite file must not depend on where the next command is typed."""
+        relative = re.fullmatch(r"sqlite:///([^/].*)", url or "")
+        return f"sqlite:///{Path(relative[1]).resolve()}" if relative else url
+
     @field_validator("space", mode="before")
     @classmethod
     def _space(cls, raw: object) -> object:
@@ -158,6 +172,10 @@ class Study(_Section):
                 raise StudyError(f"search.trials: the grid has only {size} points, got {trials}")
         elif trials is None:
             raise StudyError(f"search.trials: sampler '{sampler}' needs a number of trials, got none")
+        if len(self.search.enqueue) > self.trials:
+            raise StudyError(
+                f"search.enqueue: must not hold more than search.trials ({self.trials}), got {len(self.search.enqueue)}"
+            )
         for i, params in enumerate(self.search.enqueue):
             self.search_space.check(params, f"search.enqueue[{i}]")
         if self.search.enqueue and sampler == "grid":
@@ -207,7 +225,7 @@ class Study(_Section):
             raise StudyError(
                 f"{path}: a study file must be a mapping with the keys task and space, got {type(raw).__name__}"
             )
-        defaults: dict[str, Any] = {"name": path.stem}
+        defaults: dict[str, Any] = {"name": re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "study"}
         if ":" in str(raw.get("task", "")):
             defaults["module_dir"] = str(path.resolve().parent)
         merged = {**defaults, **raw}
@@ -257,13 +275,17 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     # A union adds the names of its branches to the location; a user's keys never hold these signs.
     loc = [str(part) for part in first["loc"] if not set("-[") & set(str(part))]
-    where = ".".join(loc)
+    where = re.sub(r"\.(\d+)", r"[\1]", ".".join(loc))
     if first["type"] == "extra_forbidden":
         return f"{'.'.join(loc[:-1]) or 'study'}: {unknown('key', loc[-1], _keys_at(loc[:-1]))}"
     if first["type"] == "missing":
         return f"{where}: this key is required, and missing"
     if first["type"] == "value_error":
         return f"{where}: {first['ctx']['error']}"
+    if first["type"] == "string_pattern_mismatch":
+        return f"{where}: may hold letters, digits, dots, dashes and underscores, got {first['input']!r}"
+    if loc[-1] == "gpu":
+        return f"{where}: must be auto or a number of at least 0, got {first['input']!r}"
     if first["type"] == "model_type":
         return f"{where}: must be a mapping with the keys {', '.join(_keys_at(loc))}, got {first['input']!r}"
     return f"{where}: {first['msg'].replace('Input', '').replace('String', '').replace('should', 'must').strip()}, got {first['input']!r}"

@@ -23,7 +23,7 @@ from trainables.fused import Traces
 from trainables.loop import LoopStack
 from trainables.recipe import OPTIMIZERS, Recipe, network_params
 from trainables.rng import root_key
-from trainables.signature import build
+from trainables.signature import build, why_not_fused
 from trainables.stack import Values
 from trainables.strategy import as_loop, make_stack
 from trainables.task import Array, Task
@@ -83,7 +83,7 @@ class Cohort:
         saved: by number, what :meth:`state` returned, all after the same epoch.
 
     Public state: ``ended``, the outcomes of trials that are no longer in training; ``weights``, by trial, a state
-    dict per member; ``why_loop``, for what reason a fused stack was given up. Trials whose network cannot be built
+    dict per member; ``why_loop``, for what reason members are trained one by one. Trials whose network cannot be built
     have failed at once.
     """
 
@@ -127,6 +127,8 @@ class Cohort:
                 data.inputs.device,
                 traces if traces is not None else {},
             )
+            if isinstance(self._stack, LoopStack):
+                self.why_loop = why_not_fused(self._stack.base, data.inputs.device)
             self._restore(saved or {})
             self._place()
             self._best = self._learned() if plan.keep_best else {}

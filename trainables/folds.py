@@ -46,21 +46,21 @@ def search_splits(dataset: Dataset, options: TaskOptions) -> list[Split]:
     elif dataset.validation is not None:
         splits = [_own_split(dataset)]
     else:
-        splits = [held_out(dataset, options.validation, options.split_seed)]
+        splits = [held_out(dataset, options.validation, options.split_seed, "task_options.validation")]
     return splits * options.repeats
 
 
 def refit_split(dataset: Dataset, validation: float | None, seed: int) -> Split:
     """The rows of the refit: see ``search_spaces.study.Refit.validation``."""
     if validation:
-        return held_out(dataset, validation, seed)
+        return held_out(dataset, validation, seed, "refit.validation")
     if validation is None and dataset.validation is not None:
         return _own_split(dataset)
     return Split(np.arange(len(all_rows(dataset)[0])), np.arange(0))
 
 
-def held_out(dataset: Dataset, share: float, seed: int) -> Split:
-    """Hold out a share of all rows, stratified by class where targets are labels.
+def held_out(dataset: Dataset, share: float, seed: int, where: str = "validation") -> Split:
+    """Hold out a share of all rows, stratified by class where targets are labels; ``where`` names the setting.
 
     Raises:
         DataError: if the share leaves no row on either side.
@@ -70,7 +70,7 @@ def held_out(dataset: Dataset, share: float, seed: int) -> Split:
     inputs, targets = all_rows(dataset)
     count = round(share * len(inputs))
     if not 0 < count < len(inputs):
-        raise DataError(f"validation: a share of {share} of {len(inputs)} rows leaves one side empty")
+        raise DataError(f"{where}: a share of {share} of {len(inputs)} rows leaves one side empty")
     kind = StratifiedShuffleSplit if _can_stratify(dataset, targets, 2, count) else ShuffleSplit
     train, validation = next(kind(1, test_size=count, random_state=seed).split(inputs, targets))
     return Split(np.sort(train), np.sort(validation))

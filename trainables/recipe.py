@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
 from search_spaces.errors import StudyError, TaskError, unknown
-from search_spaces.space import Parameter, Space
+from search_spaces.space import Space
 from trainables.task import Task
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "radam", "rmsprop", "adadelta")
@@ -85,6 +83,17 @@ RULES: dict[str, Rule] = {
 }
 
 
+NEEDS: dict[str, tuple[str, frozenset[str]]] = {
+    "momentum": ("optimizer", frozenset({"sgd", "rmsprop"})),
+    "nesterov": ("optimizer", frozenset({"sgd"})),
+    "gamma": ("schedule", frozenset({"exponential"})),
+    "factor": ("schedule", frozenset({"plateau"})),
+    "plateau_patience": ("schedule", frozenset({"plateau"})),
+    "cooldown": ("schedule", frozenset({"plateau"})),
+}
+"""Parameters that do something only beside certain values of another."""
+
+
 def check_value(name: str, value: object, where: str) -> None:
     """Raise TaskError unless ``value`` obeys the rule of the recipe's parameter ``name``."""
     holds, text = RULES[name]
@@ -103,19 +112,17 @@ def check_space(space: Space, task: Task) -> None:
         if p.name not in RULES and p.name not in task.defaults:
             raise StudyError(f"space: {unknown('parameter', p.name, set(RULES) | set(task.defaults))}")
         if p.name in RULES:
-            for value in _extremes(p):
+            for value in p.ends:
                 check_value(p.name, value, f"space.{p.name}")
+        if p.name in NEEDS:
+            other, useful = NEEDS[p.name]
+            possible = space.by_name[other].ends if other in space.by_name else (getattr(Recipe, other),)
+            if not useful & set(possible):
+                raise StudyError(
+                    f"space.{p.name}: has no effect, because {other} is never {' or '.join(sorted(useful))}"
+                )
 
 
 def network_params(task: Task, params: Mapping[str, Any]) -> dict[str, Any]:
     """What the task's network is built from: its defaults, overridden by the trial's configuration."""
     return {**task.defaults, **{k: v for k, v in params.items() if k in task.defaults}}
-
-
-def _extremes(parameter: Parameter) -> list[Any]:
-    d = parameter.distribution
-    if isinstance(d, CategoricalDistribution):
-        return list(d.choices)
-    if isinstance(d, IntDistribution | FloatDistribution):
-        return [d.low, d.high]
-    return []

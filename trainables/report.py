@@ -39,7 +39,7 @@ class CohortReport:
         epochs: results by trial.
         rungs: values of the trials that passed a rung: (epoch, value by trial).
         ended: trials that are done.
-        why_loop: for what reason the stack is not fused any more.
+        why_loop: for what reason members are trained one by one; said once.
     """
 
     cohort: str

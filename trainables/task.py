@@ -42,7 +42,9 @@ class Dataset:
         object.__setattr__(self, "inputs", inputs)
         object.__setattr__(self, "targets", targets)
         if self.validation is not None:
-            object.__setattr__(self, "validation", checked_pair(self.validation, "validation"))
+            object.__setattr__(
+                self, "validation", self._alike(checked_pair(self.validation, "validation"), "validation")
+            )
 
     def read_test(self) -> Pair | None:
         """Read the test split; None where the task has none.
@@ -56,12 +58,20 @@ class Dataset:
             raise
         except Exception as error:  # of a user's own task
             raise DataError(f"test: cannot be read, {reason(error)}") from error
-        return None if pair is None else checked_pair(pair, "test")
+        return None if pair is None else self._alike(checked_pair(pair, "test"), "test")
 
     @property
     def labels(self) -> bool:
         """Whether targets are class labels."""
         return self.targets.ndim == 1 and np.issubdtype(self.targets.dtype, np.integer)
+
+    def _alike(self, pair: Pair, what: str) -> Pair:
+        for kind, rows, known in zip(("inputs", "targets"), pair, (self.inputs, self.targets), strict=True):
+            if rows.shape[1:] != known.shape[1:]:
+                raise DataError(
+                    f"{what} {kind}: must have rows of shape {known.shape[1:]} like those of training, got {rows.shape[1:]}"
+                )
+        return pair
 
 
 class Task(ABC):

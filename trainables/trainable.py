@@ -87,7 +87,8 @@ class CohortTrainable(tune.Trainable):
             self._checkpoint(cohort)
         except Exception as error:  # trials fail one by one in Cohort; what gets here concerns all of them
             cohort.fail(reason(error))
-        report.epoch, report.live, report.why_loop = cohort.epoch, len(cohort.live), cohort.why_loop
+        report.epoch, report.live = cohort.epoch, len(cohort.live)
+        report.why_loop, cohort.why_loop = cohort.why_loop, None
         report.ended, cohort.ended = cohort.ended, []
         return {"report": report, "done": not cohort.live}
 

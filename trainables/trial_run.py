@@ -47,6 +47,7 @@ class TrialRun:
     latest_is_best: bool = False
     curve: list[tuple[int, float]] = field(default_factory=list)
     best: Epoch | None = None
+    last: Epoch | None = None
     fold_best: tuple[float, ...] = ()
     seconds: float = 0.0
 
@@ -54,6 +55,7 @@ class TrialRun:
         """Add an epoch; returns whether it is the best so far."""
         pick = min if self.mode == "min" else max
         self.curve.append((epoch.epoch, epoch.value))
+        self.last = epoch
         self.fold_best = tuple(map(pick, self.fold_best, epoch.folds)) if self.fold_best else epoch.folds
         better = self.best is None or (pick(epoch.value, self.best.value) != self.best.value)
         if better or self.latest_is_best:
@@ -68,16 +70,20 @@ class TrialRun:
         return self.curve[-1][0] - self.best.epoch >= patience
 
     def outcome(self, state: State, reason: str | None = None) -> Outcome:
-        """Its end, as the trial database wants it."""
-        metrics = dict(self.best.metrics) if self.best else {}
+        """Its end, as the trial database wants it.
+
+        A pruned trial counts with the epoch it was judged by, its last, as in Optuna; every other with its best.
+        """
+        chosen = self.last if state is State.PRUNED else self.best
+        metrics = dict(chosen.metrics) if chosen else {}
         if len(self.fold_best) > 1:
             metrics["kfold_best"] = math.fsum(self.fold_best) / len(self.fold_best)
         return Outcome(
             number=self.number,
             state=state,
-            value=self.best.value if self.best else None,
+            value=chosen.value if chosen else None,
             curve=tuple(self.curve),
-            best_epoch=self.best.epoch if self.best else None,
+            best_epoch=chosen.epoch if chosen else None,
             metrics=metrics,
             reason=reason,
             seconds=self.seconds,
@@ -88,14 +94,17 @@ class TrialRun:
         return {
             "curve": list(self.curve),
             "best": asdict(self.best) if self.best else None,
+            "last": asdict(self.last) if self.last else None,
             "fold_best": list(self.fold_best),
             "seconds": self.seconds,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what :meth:`state` returned."""
-        best = state["best"]
         self.curve = [(int(epoch), float(value)) for epoch, value in state["curve"]]
-        self.best = Epoch(**{**best, "folds": tuple(best["folds"])}) if best else None
+        self.best, self.last = (
+            Epoch(**{**state[which], "folds": tuple(state[which]["folds"])}) if state[which] else None
+            for which in ("best", "last")
+        )
         self.fold_best = tuple(state["fold_best"])
         self.seconds = state["seconds"]

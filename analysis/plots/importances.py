@@ -39,12 +39,14 @@ class Importances:
         shares: of each.
         trials: completed trials that they were computed from.
         quantile: share of these trials that counts as the best ones.
+        pruned: trials that were left out because they were stopped early.
     """
 
     names: tuple[str, ...]
     shares: tuple[float, ...]
     trials: int
     quantile: float
+    pruned: int
 
 
 def compute(study: optuna.Study) -> Importances | Missing:
@@ -66,7 +68,8 @@ def compute(study: optuna.Study) -> Importances | Missing:
     if not total > 0:
         return Missing(f"nothing sets the best of the {len(usable)} completed trials apart")
     order = sorted(names, key=lambda n: (-raw[n], n))
-    return Importances(tuple(order), tuple(raw[n] / total for n in order), len(usable), quantile)
+    pruned = len(study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
+    return Importances(tuple(order), tuple(raw[n] / total for n in order), len(usable), quantile, pruned)
 
 
 def draw(importances: Importances, axes: Axes) -> None:
@@ -81,12 +84,14 @@ def draw(importances: Importances, axes: Axes) -> None:
 
 
 def caption(importances: Importances) -> str:
-    """The most important parameter, and how far to trust it."""
+    """The most important parameter, how far to trust it, and which trials say nothing about it."""
     best = math.ceil(importances.quantile * importances.trials)
     hint = "; so few trials give a hint, not an order" if importances.trials < 20 else ""
+    pruned = importances.pruned
+    left_out = f"; {plural(pruned, 'pruned trial')} {'is' if pruned == 1 else 'are'} left out" if pruned else ""
     return (
         f"{importances.names[0]} does most to set the best {best} of {plural(importances.trials, 'completed trial')} "
-        f"apart ({100 * importances.shares[0]:.0f} % of the total; PED-ANOVA){hint}."
+        f"apart ({100 * importances.shares[0]:.0f} % of the total; PED-ANOVA){hint}{left_out}."
     )
 
 

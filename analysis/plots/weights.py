@@ -21,23 +21,28 @@ class Layer:
     """The weights of one layer.
 
     Args:
-        name: of the parameter, without ".weight".
+        place: of the layer among those that have weights, from 1; several parameters of a module share it.
+        name: of the parameter, without ".weight"; empty where it only counts modules, as in ``nn.Sequential``.
         shape: of the parameter.
         edges: (B + 1,) of the bins.
         counts: (B,).
         deviation: standard deviation of the weights.
     """
 
+    place: int
     name: str
     shape: tuple[int, ...]
     edges: Floats
     counts: Floats
     deviation: float
 
+    def __str__(self) -> str:
+        return f"layer {self.place}" + (f" ({self.name})" if self.name else "")
+
 
 def compute(network: nn.Module) -> list[Layer]:
     """Histograms of the parameters with two or more dimensions; biases and other vectors are left out."""
-    layers = []
+    layers, places = [], dict[str, int]()
     for name, parameter in network.named_parameters():
         if parameter.ndim < 2 or not parameter.numel():
             continue
@@ -47,19 +52,34 @@ def compute(network: nn.Module) -> list[Layer]:
         reach = float(np.abs(values).max(initial=0.0)) or 1.0
         counts, edges = np.histogram(values, bins, range=(-reach, reach))
         deviation = float(values.std()) if len(values) else math.nan
-        layers.append(Layer(name.removesuffix(".weight"), tuple(parameter.shape), edges, counts, deviation))
+        place = places.setdefault(name.rpartition(".")[0], len(places) + 1)
+        layers.append(Layer(place, _telling(name), tuple(parameter.shape), edges, counts, deviation))
     return layers
 
 
 def draw(layer: Layer, axes: Axes) -> None:
-    """A filled step line, symmetric about zero."""
+    """A filled step line, symmetric about zero; the parameter's name in small under the title."""
     axes.stairs(layer.counts, layer.edges, fill=True, color=BLUE, alpha=0.8)
     axes.axvline(0, color=GREY, linewidth=0.8)
     frame(axes, "weight", "count")
     shape = " × ".join(map(str, layer.shape))
     axes.set_title(
-        f"layer {short(layer.name, 20)}: {shape}\nstandard deviation {number(layer.deviation)}", fontsize="medium"
+        f"layer {layer.place}: {shape}\nstandard deviation {number(layer.deviation)}",
+        fontsize="medium",
+        pad=16 if layer.name else None,
     )
+    if layer.name:
+        axes.annotate(
+            short(layer.name, 36),
+            (0.5, 1),
+            (0, 3),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize="small",
+            color=GREY,
+        )
 
 
 def caption(layers: list[Layer]) -> str:
@@ -70,8 +90,8 @@ def caption(layers: list[Layer]) -> str:
         return f"The {counted} have a standard deviation of {number(layers[0].deviation)}."
     widest, narrowest = (pick(layers, key=lambda layer: layer.deviation) for pick in (max, min))
     return (
-        f"Of the {counted}{left_out}, those of layer {widest.name} are spread widest (standard deviation "
-        f"{number(widest.deviation)}) and those of layer {narrowest.name} least ({number(narrowest.deviation)})."
+        f"Of the {counted}{left_out}, those of {widest} are spread widest (standard deviation "
+        f"{number(widest.deviation)}) and those of {narrowest} least ({number(narrowest.deviation)})."
     )
 
 
@@ -85,3 +105,9 @@ def plot(result: StudyResult) -> Drawn | Missing:
     for layer, axes in zip(shown, panels, strict=True):
         draw(layer, axes)
     return Drawn(figure, caption(layers))
+
+
+def _telling(name: str) -> str:
+    """A parameter's name without ".weight", or nothing where it only counts modules."""
+    own = f".{name}".removesuffix(".weight").removeprefix(".")
+    return "" if own.replace(".", "").isdecimal() else own

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 from sklearn.metrics import accuracy_score, confusion_matrix
 from torch import nn
 
@@ -73,17 +76,48 @@ def test_probabilities_are_torchs() -> None:
     )
 
 
-def test_refit_curves_are_medians_over_the_seeds_still_training() -> None:
-    rows = [(s, e, 1 / (s + e), np.inf if s == 0 else 0.5) for s in range(3) for e in range(1, 5 - s)]
-    table = pd.DataFrame(rows, columns=["seed", "epoch", "train_loss", "validation_accuracy"]).assign(lr=0.1)
+STOPPED = {0: [5.0, 4.0, 3.0, 2.0, 1.0], 1: [7.0, 3.0, 6.0], 2: [6.0, 8.0, 9.0, 10.0]}
+"""Validation losses of three networks that stopped at different epochs."""
+
+
+def history(losses: Mapping[int, Sequence[float]]) -> pd.DataFrame:
+    rows = [(seed, epoch, v / 10, v) for seed, values in losses.items() for epoch, v in enumerate(values, 1)]
+    return pd.DataFrame(rows, columns=["seed", "epoch", "train_loss", "validation_loss"]).assign(lr=0.1)
+
+
+def test_refit_curves_are_medians_while_every_network_trains_and_single_lines_after() -> None:
+    axes = Figure().add_subplot()
+    bands = refit_curves.compute(history(STOPPED))["loss"]
+    refit_curves.draw(bands[1:], axes, "loss")
+    found = [np.asarray(line.get_xydata()).T.tolist() for line in axes.lines]
+    assert found == [[[1, 2, 3], [6, 4, 6]], [[3, 4, 5], [3, 2, 1]], [[3, 4], [9, 10]]]
+    (shade,) = axes.collections
+    assert np.asarray(shade.get_paths()[0].vertices)[:, 0].max() == 3
+
+
+def test_refit_caption_quotes_each_networks_own_values() -> None:
+    assert refit_curves.caption(refit_curves.compute(history(STOPPED))) == (
+        "Lines are medians of 3 networks and bands reach from the lowest to the highest, up to epoch 3; networks that "
+        "trained longer go on as thin lines (the networks stop after epochs 3, 4 and 5). Medians of each network's own "
+        "values: training loss ends at 0.6; validation loss ends at 6; the validation loss is lowest, 3, after epoch 2."
+    )
+    together = refit_curves.caption(refit_curves.compute(history({s: v[:3] for s, v in STOPPED.items()})))
+    assert "thin" not in together
+    assert "validation loss ends at 6 after epoch 3; the validation loss is lowest, 3, after epoch 2." in together
+    many = refit_curves.caption(refit_curves.compute(history({s: [1.0] * (s + 5) for s in range(10)})))
+    assert "(the networks stop after epochs 5 to 14, median 9.5)" in many
+
+
+def test_refit_curves_leave_out_what_is_not_finite() -> None:
+    table = history({0: [2.0, 1.0, 0.5], 1: [1.0, np.inf, 3.0]}).assign(validation_accuracy=np.nan)
     found = refit_curves.compute(table)
-    assert list(found) == ["loss", "accuracy"]
-    (train,) = found["loss"]
-    np.testing.assert_array_equal(train.epochs, [1, 2, 3, 4])
-    np.testing.assert_allclose(train.median, [1 / 2, 1 / 3, (1 / 3 + 1 / 4) / 2, 1 / 4])
-    np.testing.assert_allclose(train.low, [1 / 3, 1 / 4, 1 / 4, 1 / 4])
-    (accuracy,) = found["accuracy"]
-    np.testing.assert_array_equal(accuracy.epochs, [1, 2, 3])
+    assert list(found) == ["loss"]
+    validation = found["loss"][1]
+    assert validation.shared.index.tolist() == [1, 3]
+    assert validation.rest == []
+    assert "One network: training loss ends at 0.05" in refit_curves.caption(
+        refit_curves.compute(table[table["seed"] == 0])
+    )
 
 
 def test_refit_curves_of_a_study(digits_study: StudyResult, regression_study: StudyResult) -> None:
@@ -130,6 +164,20 @@ def test_weights_are_counted_once_and_biases_not_at_all() -> None:
     first = nn.Linear(5, 7)
     network = nn.Sequential(first, nn.BatchNorm1d(7), nn.Linear(7, 1))
     found = weights.compute(network)
-    assert [(layer.name, layer.shape, layer.counts.sum()) for layer in found] == [("0", (7, 5), 35), ("2", (1, 7), 7)]
+    assert [(layer.shape, layer.counts.sum()) for layer in found] == [((7, 5), 35), ((1, 7), 7)]
     assert found[0].deviation == pytest.approx(first.weight.std(correction=0).item())
     assert weights.compute(nn.Sequential()) == []
+
+
+def test_weights_count_layers_and_keep_telling_names() -> None:
+    assert list(map(str, weights.compute(nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 1))))) == [
+        "layer 1",
+        "layer 2",
+    ]
+    named = nn.ModuleDict({"rnn": nn.LSTM(2, 3), "head": nn.Linear(3, 1)})
+    assert list(map(str, weights.compute(named))) == [
+        "layer 1 (rnn.weight_ih_l0)",
+        "layer 1 (rnn.weight_hh_l0)",
+        "layer 2 (head)",
+    ]
+    assert str(weights.compute(nn.Linear(3, 1))[0]) == "layer 1"

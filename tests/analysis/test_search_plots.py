@@ -143,6 +143,18 @@ def test_importances_find_the_parameter_that_matters() -> None:
     assert found == importances.compute(search(random_trials(60)).study)
 
 
+def test_importances_caption_counts_the_pruned() -> None:
+    pruned = [trial(9.0, TrialState.PRUNED, params={"lr": 0.1}, distributions={"lr": LR})] * 2
+    for count, told in (
+        (0, "PED-ANOVA)."),
+        (1, "; 1 pruned trial is left out."),
+        (2, "; 2 pruned trials are left out."),
+    ):
+        drawn = importances.plot(search([*random_trials(30), *pruned[:count]]))
+        assert isinstance(drawn, Drawn)
+        assert drawn.caption.endswith(told)
+
+
 @pytest.mark.parametrize(
     ("trials", "reason"),
     [
@@ -180,6 +192,48 @@ def test_slices_caption_names_the_range_of_the_best_quarter() -> None:
     assert f"agree most on lr, {min(rates):.4g} to {max(rates):.4g} of 0.0001 to 0.1" in slices.caption(
         slices.compute(trials), minimise=True
     )
+
+
+@pytest.mark.parametrize(
+    ("distribution", "ticks", "spread"),
+    [
+        (IntDistribution(1, 4), [1, 2, 3, 4], True),
+        (IntDistribution(16, 64, step=16), [16, 32, 48, 64], True),
+        (IntDistribution(2, 8, log=True), [2, 3, 4, 5, 6, 7, 8], True),
+        (IntDistribution(1, 12, log=True), list(range(1, 13)), True),
+        (IntDistribution(8, 512, log=True), [10, 20, 50, 100, 200, 500], False),
+        (IntDistribution(1, 100_000, log=True), [1, 10, 100, 1000, 10_000, 100_000], False),
+        (IntDistribution(101, 130, log=True), [101, 115, 130], False),
+        (IntDistribution(1, 13), None, False),
+    ],
+)
+def test_slices_of_whole_numbers(distribution: IntDistribution, ticks: list[int] | None, spread: bool) -> None:
+    low, step = distribution.low, distribution.step
+    params = [{"n": n} for n in (low, low + step, distribution.high) for _ in range(5)]
+    trials = search([trial(1.0, params=p, distributions={"n": distribution}) for p in params], 0).trials
+    (one,) = slices.compute(trials)
+    figure = Figure()
+    axes = figure.add_subplot()
+    slices.draw(one, 0, axes, "loss")
+    figure.draw_without_rendering()
+    places, labels = axes.get_xticks(), [label.get_text() for label in axes.get_xticklabels()]
+    assert all(float(place).is_integer() for place in places)
+    assert all(label in ("", str(int(place))) for place, label in zip(places, labels, strict=True))
+    assert sum(label != "" for label in labels) >= min(len(labels), 3)
+    assert ticks is None or places.tolist() == ticks
+    assert not any(label.get_text() for label in axes.get_xticklabels(minor=True))
+    x = np.asarray(axes.lines[0].get_xdata(), dtype=float)
+    assert len(set(x)) == (15 if spread else 3)
+    assert [distribution.low + round((v - distribution.low) / step) * step for v in x] == [p["n"] for p in params]
+
+
+def test_slices_say_what_the_best_trial_does_not_have() -> None:
+    trials = random_trials(20)
+    best = next(i for i, t in enumerate(trials) if t.params["kind"] == "adam")
+    drawn = slices.plot(search(trials, best))
+    assert isinstance(drawn, Drawn)
+    said = {axes.get_xlabel(): axes.get_title(loc="right") for axes in drawn.figure.axes}
+    assert said == {"lr": "", "kind": "", "momentum": "not in the best trial"}
 
 
 @pytest.mark.parametrize("plot", [history.plot, curves.plot, slices.plot, importances.plot])

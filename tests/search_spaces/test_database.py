@@ -65,7 +65,7 @@ def test_a_trial_runs_and_is_finished_once(journal: Path) -> None:
 
 def test_pruned_and_failed_trials(journal: Path) -> None:
     database = opened(journal)
-    database.finish(Outcome(0, State.PRUNED, 0.2, ((1, 0.2), (2, 0.3))))
+    database.finish(Outcome(0, State.PRUNED, 0.3, ((1, 0.2), (2, 0.3)), 2))
     database.finish(Outcome(1, State.FAIL, 0.2, ((1, 0.2),), reason="it broke"))
     pruned, failed = opened(journal).trials()
     assert (pruned.state, pruned.value) == (TrialState.PRUNED, 0.3)

@@ -71,7 +71,7 @@ WRONG = [
     ({"p": {"value": 1, "when": 3}}, "space.p.when: must map another parameter to its value(s), got 3"),
     ({"p": {"value": 1, "when": {}}}, "space.p.when: must map another parameter to its value(s), got {}"),
     ({"p": {"value": 1, "when": {"q": []}}, "q": [1]}, "space.p.when: must map another parameter to its value(s), got {'q': []}"),
-    ({"p": {"value": 1, "when": {"q": 1}}}, "space.p.when: unknown parameter 'q'; valid: none"),
+    ({"p": {"value": 1, "when": {"q": 1}}}, "space.p.when: unknown parameter of this space 'q'; valid: none"),
     ({"p": {"value": 1, "when": {"q": 3}}, "q": [1, 2]}, "space.p.when.q: must be one of 1, 2, got 3"),
     ({"p": {"value": 1, "when": {"q": 3}}, "q": {"low": 0, "high": 2}}, "space.p.when.q: must be between 0 and 2, got 3"),
     ({"p": {"value": 1, "when": {"q": 1}}, "q": {"value": 1, "when": {"p": 1}}},

@@ -90,7 +90,7 @@ WRONG = [
     ({"taks": 1}, "study: unknown key 'taks'; did you mean 'task'? (valid: "),
     ({"task": 3}, "task: must be a valid string, got 3"),
     ({"task": ""}, "task: must have at least 1 character, got ''"),
-    ({"name": "a b"}, "name: must match pattern "),
+    ({"name": "a b"}, "name: may hold letters, digits, dots, dashes and underscores, got 'a b'"),
     ({"space": [1]}, "space: must map parameter names to values, got [1]"),
     ({"space": {"lr": {"low": 2, "high": 1}}}, "space.lr: low must not exceed high"),
     ({"task_options": {"epochs": 0}}, "task_options.epochs: must be greater than or equal to 1, got 0"),
@@ -112,11 +112,11 @@ WRONG = [
     ({"early_stopping": {"asha": {"grace_period": 30}}},
      "early_stopping.asha.grace_period: must be below task_options.epochs (30), got 30"),
     ({"resources": {"gpu": "some"}}, "resources.gpu: "),
-    ({"resources": {"gpu": -1}}, "resources.gpu: must be greater than or equal to 0, got -1"),
+    ({"resources": {"gpu": -1}}, "resources.gpu: must be auto or a number of at least 0, got -1"),
     ({"refit": {"validation": -0.1}}, "refit.validation: must be greater than or equal to 0, got -0.1"),
     ({"search": {"trials": 3, "enqueue": [{"lr": 7}]}}, "search.enqueue[0].lr: must be between 0.0001 and 0.1, got 7"),
     ({"search": {"trials": 3, "enqueue": [{"rl": 7}]}}, "search.enqueue[0]: unknown parameter 'rl'; valid: lr"),
-    ({"search": {"trials": 3, "enqueue": [3]}}, "search.enqueue.0: must be a valid dictionary, got 3"),
+    ({"search": {"trials": 3, "enqueue": [3]}}, "search.enqueue[0]: must be a valid dictionary, got 3"),
 ]  # fmt: skip
 
 

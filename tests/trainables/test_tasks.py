@@ -134,7 +134,7 @@ def test_modules_of_one_name_in_two_folders(tmp_path: Path) -> None:
         ("own_errors:Half", "task: own_errors:Half must implement loss"),
         ("own_missing:Task", "task: cannot import 'own_missing' in "),
         ("own_broken:Task", "task: cannot import 'own_broken' in "),
-        (":Task", "task: cannot import '' in "),
+        (":Task", "task: must be the name of a task, or module:Class, got ':Task'"),
     ],
 )
 def test_a_users_mistakes(name: str, message: str, tmp_path: Path) -> None:

@@ -54,3 +54,12 @@ def test_state_is_plain_and_restores() -> None:
     again = TrialRun(4, {})
     again.restore(json.loads(json.dumps(run.state())))
     assert again == run
+
+
+def test_a_pruned_trial_counts_with_its_last_epoch() -> None:
+    run = TrialRun(0, {})
+    for number, value in ((1, 0.5), (2, 0.2), (3, 0.4)):
+        run.record(Epoch(number, value, 0.0, 0.0, {"loss": value}, (value,)))
+    pruned, complete = run.outcome(State.PRUNED), run.outcome(State.COMPLETE)
+    assert (pruned.value, pruned.best_epoch, pruned.metrics["loss"]) == (0.4, 3, 0.4)
+    assert (complete.value, complete.best_epoch, complete.metrics["loss"]) == (0.2, 2, 0.2)

@@ -55,6 +55,8 @@ def user_module(task: Task) -> ModuleType | None:
 
 def _user_task(name: str, module_dir: str | None) -> type[Task]:
     module_name, _, class_name = name.partition(":")
+    if not module_name or not class_name:
+        raise TaskError(f"task: must be the name of a task, or module:Class, got '{name}'")
     loaded = sys.modules.get(module_name)
     folder = os.path.dirname(getattr(loaded, "__file__", None) or "")
     if folder and not hasattr(loaded, "__path__") and folder not in (*sys.path, module_dir):
@@ -69,7 +71,8 @@ def _user_task(name: str, module_dir: str | None) -> type[Task]:
         sys.path.pop(0)
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, Task)):
-        tasks = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Task) and v is not Task]
+        own = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__]
+        tasks = [v.__name__ for v in own if issubclass(v, Task)]
         raise TaskError(f"task: {unknown(f'Task in {module_name}', class_name, tasks)}")
     if inspect.isabstract(found):
         missing = ", ".join(sorted(found.__abstractmethods__))

@@ -1,0 +1,77 @@
+"""A rehearsal before anything is started: does the task keep its promises on four rows?
+
+What is wrong for every trial should be said once, at once, rather than by each trial after the cluster has started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from search_spaces.errors import TaskError, TunefleetError, reason
+from search_spaces.space import Space
+from trainables.recipe import network_params
+from trainables.signature import build
+from trainables.stack import sample_values
+from trainables.task import Array, Task
+
+ROWS = 4
+RESERVED = frozenset({"loss", "lr", "value", "epoch", "epochs", "seconds", "best_epoch", "reason", "kfold_best"})
+SUFFIXES = ("_min", "_max", "_ensemble")
+TOLERANCE = 1e-4
+
+
+def rehearse(task: Task, space: Space, inputs: Array, targets: Array) -> None:
+    """Build a network of the space's first values (or, where that fails, of its last) and score a few rows with it.
+
+    Raises:
+        TaskError: if the task breaks a rule of its interface, or works for neither configuration.
+    """
+    name = type(task).__name__
+    if task.mode not in ("min", "max"):
+        raise TaskError(f"{name}.mode: must be min or max, got {task.mode!r}")
+    rows = torch.from_numpy(np.array(inputs[:ROWS])), torch.from_numpy(np.array(targets[:ROWS]))
+    first: Exception | None = None
+    for last in (False, True):
+        try:
+            _score(task, network_params(task, space.corner(last)), *rows)
+            return
+        except TunefleetError:
+            raise
+        except Exception as error:
+            if "cuda" in str(error).lower():
+                return  # this machine has no GPU; the workers may have
+            first = first or error
+    if first is not None:
+        raise TaskError(
+            f"{name}: fails for the first and the last values of the space alike, {reason(first)}"
+        ) from first
+
+
+def _score(task: Task, params: Mapping[str, Any], inputs: Tensor, targets: Tensor) -> None:
+    network = build(task, params, key=0).eval()
+    with torch.no_grad():
+        outputs = network(inputs)
+        _check_names(task, task.metrics(outputs, targets))
+        together = sample_values(task, outputs, targets)
+        alone = sample_values(task, outputs[:1], targets[:1])
+    for what, values in together.items():
+        if not torch.allclose(values[:1], alone[what], rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+            raise TaskError(
+                f"{type(task).__name__}.{'loss' if what == 'loss' else f'metrics[{what!r}]'}: a sample's value must not "
+                f"depend on the other samples; are outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)} "
+                "broadcast against each other?"
+            )
+
+
+def _check_names(task: Task, metrics: Mapping[str, Tensor]) -> None:
+    for name in metrics:
+        if name in RESERVED or name.endswith(SUFFIXES):
+            taken = ", ".join(sorted(RESERVED))
+            raise TaskError(
+                f"{type(task).__name__}.metrics: the names {taken} and endings {', '.join(SUFFIXES)} are taken, got '{name}'"
+            )

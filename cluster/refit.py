@@ -56,6 +56,8 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     arrays = ray.put((inputs, targets))
     training = ray.remote(**remote)(_train).remote(prepared.task, arrays, plan, best.params, options.seeds)
     fitted: Refit = _get(training, "the refit")
+    if len(fitted.states) < options.seeds:
+        listener.message(f"{options.seeds - len(fitted.states)} of {options.seeds} refits failed and are left out")
     write_best(folder, study.task, fitted.params, fitted.states)
     with folder.replacing(folder.best_history) as aside:
         pd.DataFrame(fitted.history).to_csv(aside, index=False)

@@ -62,7 +62,9 @@ def train_refit(task: Task, data: Data, plan: Plan, params: Mapping[str, Any], s
     if not done:
         raise SearchFailed(f"the refit of {dict(params)} failed: {outcomes[0].reason}")
     states = [{k: v.cpu() for k, v in cohort.weights[o.number][0].items()} for o in done]
-    refit = Refit(dict(params), states, sorted(history, key=lambda row: (row["seed"], row["epoch"])), {})
+    finished = {o.number for o in done}
+    rows_of_done = [row for row in history if row["seed"] in finished]
+    refit = Refit(dict(params), states, sorted(rows_of_done, key=lambda row: (row["seed"], row["epoch"])), {})
     if held_out:
         rows = torch.from_numpy(plan.splits[0].validation).to(data.inputs.device)
         refit.validation.update(

@@ -209,7 +209,7 @@ def _ticks(axes: Axes, places: Sequence[float], labels: Sequence[str] = ()) -> N
     labels = labels or [str(place) for place in places]
     axes.set_xticks(places, labels)
     axes.set_xticks([], minor=True)
-    if sum(len(label) + 2 for label in labels) > CROWDED:
+    if sum(len(label) + 2 for label in labels if label) > CROWDED:
         axes.tick_params(axis="x", rotation=90)
 
 

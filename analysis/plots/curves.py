@@ -58,9 +58,13 @@ def compute(trials: Sequence[FrozenTrial]) -> list[Curve]:
 
 
 def ceiling(curves: Sequence[Curve]) -> float | None:
-    """Where to cut the y-axis when few values lie far above all others, as of a trial that diverged for a while."""
+    """Where to cut the y-axis when few values lie far above all others, as of a trial that diverged for a while.
+
+    What is usual is asked of the trials that did not fail: failed ones may have gone anywhere.
+    """
     values = np.concatenate([c.values[~np.isnan(c.values)] for c in curves])
-    usual = float(np.quantile(values, 0.97)) if len(values) else 0.0
+    sound = [c.values[~np.isnan(c.values)] for c in curves if c.state is not TrialState.FAIL]
+    usual = float(np.quantile(np.concatenate(sound), 0.97)) if sum(map(len, sound)) else 0.0
     return 2 * usual if usual > 0 and values.max() > 10 * usual else None
 
 

@@ -22,6 +22,7 @@ from analysis.plots.style import (
     count_along,
     frame,
     grid,
+    log_x,
     log_y,
     number,
     plain,
@@ -129,6 +130,8 @@ def draw(one: Slice, best: int | None, axes: Axes, metric: str, log: bool = Fals
         _ticks(axes, _whole(int(one.low), int(one.high)))
     elif one.step:
         count_along(axes)
+    elif one.log:
+        log_x(axes, one.low, one.high)
     if log:
         log_y(axes)
     frame(axes, one.name, f"validation {metric}")

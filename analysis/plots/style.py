@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
@@ -91,13 +92,24 @@ def count_along(axes: Axes) -> None:
 def log_y(axes: Axes) -> None:
     """A logarithmic y-axis; over less than three decades with plain numbers at 1, 2 and 5 too."""
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    if high / low < 1000:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    _log_ticks(axes.yaxis, axes.get_ylim(), 1000)
+
+
+def log_x(axes: Axes, low: float, high: float) -> None:
+    """A logarithmic x-axis from low to high with a little room; labels are wide, so few of them."""
+    room = (high / low) ** 0.05
+    axes.set_xscale("log")
+    axes.set_xlim(low / room, high * room)
+    _log_ticks(axes.xaxis, axes.get_xlim(), 30)
+
+
+def _log_ticks(axis: Axis, limits: tuple[float, float], plain_below: float) -> None:
+    axis.set_minor_formatter(NullFormatter())
+    if limits[1] / limits[0] < plain_below:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     else:
-        axes.yaxis.set_major_formatter(LogFormatterSciNotation())
+        axis.set_major_formatter(LogFormatterSciNotation())
 
 
 def legend_above(axes: Axes, columns: int = 5) -> None:

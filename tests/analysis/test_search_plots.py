@@ -247,3 +247,10 @@ def test_names_and_choices_with_dollar_signs_are_drawn(plot: Any, minimise: bool
     found = plot(search(trials, 0, minimise))
     assert isinstance(found, Drawn)
     found.figure.draw_without_rendering()
+
+
+def test_a_failed_trial_does_not_stretch_the_axis() -> None:
+    sound = [curves.Curve(n, TrialState.COMPLETE, np.arange(3), np.array([3.0, 2.0, 1.0]), None) for n in range(5)]
+    wild = curves.Curve(5, TrialState.FAIL, np.arange(3), np.array([1e2, 1e6, 1e12]), None)
+    assert curves.ceiling(sound) is None
+    assert curves.ceiling([*sound, wild, wild]) == pytest.approx(6)

@@ -170,3 +170,22 @@ def test_a_study_never_changes() -> None:
     with pytest.raises(ValueError, match="frozen"):
         one.search.seed = 3
     assert yaml.safe_load(one.to_yaml())["search"]["seed"] == one.search.seed
+
+
+def test_a_sqlite_file_does_not_depend_on_where_a_command_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert study(database="sqlite:///rel.db").database == f"sqlite:///{tmp_path / 'rel.db'}"
+    assert study(database="sqlite:////abs.db").database == "sqlite:////abs.db"
+    assert study(database="postgresql://host/db").database == "postgresql://host/db"
+
+
+def test_more_enqueued_than_trials_is_refused() -> None:
+    with pytest.raises(StudyError, match=r"^search.enqueue: must not hold more than search.trials \(1\), got 2$"):
+        study(search={"trials": 1, "enqueue": [{}, {}]})
+
+
+def test_a_study_file_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "my étude.yaml").write_text("task: digits\nspace: {width: [4, 8]}\nsearch: {trials: 2}\n")
+    assert Study.load(tmp_path / "my étude.yaml").name == "my-tude"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,10 +29,10 @@ CONNECT_SECONDS = 10
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[None]:
+def ray_session(address: str | None, say: Callable[[str], None] = lambda text: None) -> Iterator[None]:
     """Use the Ray that this process is connected to, else join ``address``, else start one on this machine.
 
-    Without an address, ``RAY_ADDRESS`` counts: it is set inside a job on a cluster.
+    Without an address, ``RAY_ADDRESS`` counts: it is set inside a job on a cluster. ``say`` is told what takes so long.
 
     Raises:
         ClusterError: if Ray cannot be started or reached.
@@ -45,6 +45,7 @@ def ray_session(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    say("starting Ray on this machine" if target == "local" else f"joining the Ray cluster at {target}")
     own: dict[str, Any] = {"include_dashboard": False} if target == "local" else {}
     try:
         with _loopback(target == "local"):

@@ -84,7 +84,7 @@ def _execute(folder: StudyDir, prepared: Prepared, address: str | None, listener
         proposer = Proposer(study, database, prepared.task.mode)
         to_search = bool(proposer.remaining or proposer.unfinished)
         if to_search or not folder.best_metrics.is_file():
-            with ray_session(address):
+            with ray_session(address, listener.message):
                 if to_search:
                     search(folder, prepared, database, proposer, listener)
                 try:
@@ -92,5 +92,6 @@ def _execute(folder: StudyDir, prepared: Prepared, address: str | None, listener
                 except TunefleetError:
                     write_report(StudyResult(folder, prepared.task))  # of the search, at least
                     raise
+                listener.message("drawing the figures of the report")
                 write_report(StudyResult(folder, prepared.task))
     return StudyResult(folder, prepared.task)

@@ -11,6 +11,7 @@ from ray import tune
 
 from analysis.tensorboard_log import TensorBoardLog
 from search_spaces.cohorts import CohortPlan
+from search_spaces.errors import reason
 from search_spaces.outcome import Outcome
 from search_spaces.proposer import Proposer
 from trainables.checkpoints import remove_checkpoint
@@ -118,6 +119,7 @@ class ReportCallback(tune.Callback):
     def __init__(self, recorder: Recorder, ended: Any) -> None:
         self._recorder = recorder
         self._ended = ended
+        self.last_error = "no reason known"
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune pickles its configuration so that it could restore a run, which is never done."""
@@ -129,3 +131,9 @@ class ReportCallback(tune.Callback):
         """Called by Ray Tune for every result, the last of a cohort included."""
         for number in self._recorder.record(result.pop("report")):
             self._ended(number)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Ray Tune when a cohort's worker died."""
+        error = trial.get_pickled_error()
+        if error is not None:
+            self.last_error = reason(error)

@@ -9,7 +9,8 @@ import ray
 import torch
 from optuna.trial import FrozenTrial, TrialState
 from ray import tune
-from ray.tune import FailureConfig, RunConfig, TuneConfig
+from ray.exceptions import RayError
+from ray.tune import FailureConfig, RunConfig, TuneConfig, TuneError
 
 from analysis.study_dir import StudyDir
 from analysis.tensorboard_log import TensorBoardLog
@@ -18,6 +19,7 @@ from cluster.ray_session import worker_resources
 from cluster.recorder import Listener, Recorder, ReportCallback, SearchInfo
 from search_spaces.cohorts import Shape
 from search_spaces.database import TrialDatabase
+from search_spaces.errors import ClusterError, reason
 from search_spaces.proposer import Proposal, Proposer
 from search_spaces.rungs import Rungs
 from search_spaces.searcher import CohortSearcher
@@ -31,7 +33,11 @@ CHECKPOINT_SECONDS = 60.0
 def search(
     folder: StudyDir, prepared: Prepared, database: TrialDatabase, proposer: Proposer, listener: Listener
 ) -> None:
-    """Run every trial that is not finished yet; needs a connection to Ray."""
+    """Run every trial that is not finished yet; needs a connection to Ray.
+
+    Raises:
+        ClusterError: if Ray fails, or no worker can work at all.
+    """
     study, plan = prepared.study, prepared.plan()
     need, workers = worker_resources(study.resources)
     device = torch.device("cuda" if need["GPU"] else "cpu")
@@ -58,7 +64,8 @@ def search(
     listener.started(_about(prepared, known, workers, need))
     shutil.rmtree(folder.ray, ignore_errors=True)  # of an interrupted run
     folder.checkpoints.mkdir(exist_ok=True)
-    tune.Tuner(
+    callback = ReportCallback(recorder, searcher.ended)
+    tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(CohortTrainable, job=job), need),
         tune_config=TuneConfig(
             search_alg=searcher,
@@ -70,11 +77,17 @@ def search(
         run_config=RunConfig(
             name=folder.ray.name,
             storage_path=str(folder.root),
-            callbacks=[ReportCallback(recorder, searcher.ended)],
+            callbacks=[callback],
             failure_config=FailureConfig(max_failures=0),
             verbose=0,
         ),
-    ).fit()
+    )
+    try:
+        tuner.fit()
+    except (RayError, TuneError) as error:
+        raise ClusterError(f"Ray stopped the search, {reason(error)}; what finished is kept") from error
+    if searcher.given_up:
+        raise ClusterError(f"workers die before they report anything; the last of {callback.last_error}")
 
 
 def _about(prepared: Prepared, known: list[FrozenTrial], workers: int, need: dict[str, float]) -> SearchInfo:

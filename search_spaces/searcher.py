@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,10 @@ from search_spaces.errors import reason
 from search_spaces.outcome import Outcome, State
 from search_spaces.proposer import Proposal, Proposer
 
-CRASHED = "the worker's process died: out of memory, or a crash in native code"
+CRASHED = "the worker's process died twice: out of memory, or a crash in native code"
+
+MOST_DEATHS = 12
+"""Before the first report; one bad trial among 2000 is found by halving in eleven."""
 
 
 class CohortSearcher(Searcher):
@@ -49,9 +53,14 @@ class CohortSearcher(Searcher):
         self._running: dict[str, CohortPlan] = {}
         self._pending: set[int] = set()
         self._unfinished = list(proposer.unfinished)
+        self._working = False
+        self._deaths = 0
+        self._died_alone: Counter[int] = Counter()
 
     def suggest(self, trial_id: str) -> Any:
         """The next cohort, None while there is nothing to do yet, or FINISHED."""
+        if self.given_up:
+            return self.FINISHED
         while not self._queue and self._propose():
             pass
         if self._queue:
@@ -65,19 +74,35 @@ class CohortSearcher(Searcher):
         self._pending.discard(number)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A cohort is done. One that took its process down is halved until the culprit is alone."""
+        """A cohort is done. Where its process died, its trials run again in halves, until the culprit is alone.
+
+        A trial that is alone runs a second time before it is held to be the culprit: its machine may have gone.
+        """
         cohort = self._running.pop(trial_id, None)
-        if cohort is None or not error:
+        if cohort is None:
             return
-        left = tuple(p for p in cohort.trials if p.number in self._pending)
+        if not error:
+            self._working = True
+            return
+        self._deaths += 1
+        left = [p for p in cohort.trials if p.number in self._pending]
         if len(left) == 1 == len(cohort.trials):
-            self._fail(left[0], CRASHED)
-        elif left:
-            rest = CohortPlan(cohort.shape, left)
-            self._queue[:0] = rest.halves() if len(left) > 1 else [rest]
+            self._died_alone[left[0].number] += 1
+            if self._died_alone[left[0].number] > 1:
+                self._fail(left[0], CRASHED)
+                return
+        if left:
+            # Shaped anew, for trials with a checkpoint go on from there.
+            self._queue[:0] = form_cohorts([(p, self._shape_of(p)) for p in left], workers=2)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Reports go to the recorder, which calls :meth:`ended`."""
+        self._working = True
+
+    @property
+    def given_up(self) -> bool:
+        """Whether workers died one after the other before any of them reported: none can work at all."""
+        return not self._working and self._deaths > MOST_DEATHS + self._workers
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: a study is resumed from its trial database."""

@@ -42,7 +42,7 @@ def test_a_module_beside_the_study_file_is_found_and_reaches_the_workers(result:
         ("raise", "RuntimeError: out of luck (line_task.py, line 44)"),
         ("memory", "OutOfMemoryError: CUDA out of memory. Tried to allocate 1 TiB (line_task.py, line 46)"),
         ("nan", "the loss is not finite after epoch 1"),
-        ("crash", "the worker's process died: out of memory, or a crash in native code"),
+        ("crash", "the worker's process died twice: out of memory, or a crash in native code"),
     ],
 )
 def test_a_failing_trial_fails_alone_with_its_reason(result: StudyResult, mood: str, reason: str) -> None:

@@ -13,7 +13,7 @@ import ray
 from ray._private import ray_constants
 
 from search_spaces.errors import ClusterError, StudyError, reason
-from search_spaces.study import Resources
+from search_spaces.sections import Resources
 
 QUIET = {
     # Results, TensorBoard runs and snapshots are ours; Tune's copies would only cost time.

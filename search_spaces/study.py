@@ -4,125 +4,25 @@ from __future__ import annotations
 
 import copy
 import re
-import secrets
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from search_spaces.errors import StudyError, unknown
-from search_spaces.samplers import ADAPTIVE, SAMPLERS
+from search_spaces.samplers import ADAPTIVE
+from search_spaces.sections import EarlyStopping, Refit, Resources, Search, Section, TaskOptions
 from search_spaces.space import Space
 from search_spaces.yaml_file import dump_yaml, read_yaml
-
-
-def _whole(value: object) -> object:
-    """1e3 is a whole number to people, and a float to YAML."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True), BeforeValidator(_whole)]
-Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_whole)]
-Members = Annotated[int, Field(ge=1, le=1000, strict=True), BeforeValidator(_whole)]
-
 
 MOST_PENDING = 2000
 """Trials that are proposed at once where a study sets no concurrency: enough for large cohorts."""
 
 
-class _Section(BaseModel):
-    """A part of a study file: unknown keys are errors, and a finished section never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TaskOptions(_Section):
-    """How each trial is trained and validated; every other key is an option of the task itself.
-
-    With ``folds`` of 2 or more a trial is k-fold cross-validated; otherwise it is validated on the split that the
-    task's data brings, or on the share ``validation`` of its training data. ``repeats`` trains each fold that many
-    times from different initial weights.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    epochs: Count = 30
-    folds: Members = 1
-    repeats: Members = 1
-    validation: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.2
-    split_seed: Seed = 0
-
-    @property
-    def own(self) -> dict[str, Any]:
-        """The options meant for the task's constructor."""
-        return dict(self.model_extra or {})
-
-
-class Asha(_Section):
-    """Asynchronous successive halving: see ``search_spaces.rungs``."""
-
-    grace_period: Count = 1
-    reduction_factor: Annotated[float, Field(ge=1.5, le=100, strict=True)] = 3
-
-
-class EarlyStopping(_Section):
-    """Which trials end before their last epoch.
-
-    ``patience``: a trial ends once its validation metric has not improved for that many epochs.
-    """
-
-    asha: Asha | None = None
-    patience: Count | None = None
-
-
-class Search(_Section):
-    """Who chooses the next trial, how many trials there are, and how many may be pending at once.
-
-    ``enqueue``: configurations that are tried first; parameters that one leaves out are sampled.
-    """
-
-    sampler: str = "random"
-    trials: Count | None = None
-    seed: Seed = Field(default_factory=lambda: secrets.randbelow(2**32))
-    concurrency: Count | None = None
-    enqueue: list[dict[str, Any]] = []
-
-    @field_validator("sampler")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in SAMPLERS:
-            raise ValueError(unknown("sampler", name, SAMPLERS))
-        return name
-
-
-class Resources(_Section):
-    """What one worker occupies. ``gpu: auto`` is one GPU where the cluster has any, else none."""
-
-    cpu: Count = 1
-    gpu: Annotated[float, Field(ge=0, strict=True)] | Literal["auto"] = "auto"
-
-
-class Refit(_Section):
-    """Training the best configuration once more, to be tested and drawn.
-
-    ``validation`` is the share of the training data held out to choose the best epoch; 0 trains on everything. Left
-    out, a validation split that the task brings is used, and everything is trained on where it brings none.
-    ``epochs`` defaults to the best trial's own best epoch where nothing is held out, else to the trials' epochs.
-    ``seeds`` networks are trained from different initial weights. With ``track_test`` the test metrics are measured
-    after every epoch, for a curve to look at; nothing is chosen by them.
-    """
-
-    epochs: Count | None = None
-    seeds: Members = 1
-    validation: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
-    patience: Count | None = None
-    track_test: bool = False
-
-
-class Study(_Section):
+class Study(Section):
     """One search: a task, a space, who chooses, when to stop, where it runs, what follows.
 
     Raises:
@@ -134,7 +34,7 @@ class Study(_Section):
     module_dir: str | None = None
     data_dir: str | None = None
     task_options: TaskOptions = TaskOptions()
-    space: dict[str, Any] = {}
+    space: dict[str, Any] = Field(default_factory=dict)
     search: Search = Field(default_factory=Search)
     early_stopping: EarlyStopping = EarlyStopping()
     resources: Resources = Resources()

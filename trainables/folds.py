@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces.errors import DataError
-from search_spaces.study import TaskOptions
+from search_spaces.sections import TaskOptions
 from trainables.task import Array, Dataset
 
 Rows = NDArray[np.int64]

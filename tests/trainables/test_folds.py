@@ -7,7 +7,7 @@ import pytest
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from search_spaces.errors import DataError
-from search_spaces.study import TaskOptions
+from search_spaces.sections import TaskOptions
 from trainables.folds import all_rows, held_out, refit_split, search_splits
 from trainables.task import Dataset
 

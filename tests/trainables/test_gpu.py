@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from search_spaces.study import TaskOptions
+from search_spaces.sections import TaskOptions
 from trainables.batches import MemberRows
 from trainables.cohort import Cohort, Data, Plan
 from trainables.folds import all_rows, search_splits

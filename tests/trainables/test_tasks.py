@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from search_spaces.errors import DataError, TaskError
-from search_spaces.study import TaskOptions
+from search_spaces.sections import TaskOptions
 from tests.trainables.builders import CPU, make, members
 from trainables.cohort import Cohort, Data, Plan
 from trainables.folds import all_rows, search_splits

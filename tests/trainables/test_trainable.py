@@ -10,7 +10,7 @@ import pytest
 from ray import tune
 
 from search_spaces.outcome import State
-from search_spaces.study import TaskOptions
+from search_spaces.sections import TaskOptions
 from trainables import trainable
 from trainables.cohort import Plan
 from trainables.folds import all_rows, search_splits

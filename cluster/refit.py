@@ -62,7 +62,8 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     with folder.replacing(folder.best_history) as aside:
         pd.DataFrame(fitted.history).to_csv(aside, index=False)
     TensorBoardLog(folder.tensorboard, study.search_space, epochs).refit(fitted.history)
-    test = prepared.dataset.read_test()
+    if not options.track_test:
+        test = prepared.dataset.read_test()
     measured: dict[str, float] = {}
     if test is not None:
         measured = _get(ray.remote(**remote)(_test).remote(prepared.task, fitted, test), "the test")

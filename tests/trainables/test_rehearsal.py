@@ -73,6 +73,22 @@ class NeedsGpu(Curve):
         raise RuntimeError("this kernel needs CUDA")
 
 
+class Picky(Curve):
+    """Refuses one configuration in its own words."""
+
+    def network(self, params: Mapping[str, Any]) -> nn.Module:
+        if params["width"] < 1:
+            raise TaskError("width: must be at least 1")
+        return super().network(params)
+
+
+class Truth(Curve):
+    """A metric of truth values."""
+
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        return {"above": (outputs > targets).squeeze(-1)}
+
+
 def check(task: Task, targets: Any = X, space: object = None) -> None:
     rehearse(task, Space.parse(space or {}), X, targets)
 
@@ -112,6 +128,16 @@ def test_one_configuration_that_works_is_enough() -> None:
     check(Curve(), space={"width": [-1, 3]})
     with pytest.raises(TaskError, match="^Curve: fails for the first and the last values"):
         check(Curve(), space={"width": [-1, -3]})
+
+
+def test_a_configuration_that_the_task_refuses_ends_only_its_own_trial() -> None:
+    check(Picky(), space={"width": [0, 3]})
+    with pytest.raises(TaskError, match="^width: must be at least 1$"):
+        check(Picky(), space={"width": [0, -1]})
+
+
+def test_a_metric_may_be_of_truth_values() -> None:
+    check(Truth())
 
 
 def test_a_network_for_gpus_is_left_to_the_workers() -> None:

@@ -13,7 +13,7 @@ from cluster.recorder import Listener
 from cluster.refit import refit
 from cluster.search import search
 from search_spaces.database import TrialDatabase, open_storage, repair_journal
-from search_spaces.errors import TunefleetError
+from search_spaces.errors import OutputError, TunefleetError
 from search_spaces.proposer import Proposer
 from search_spaces.study import Study
 from trainables.task import Task
@@ -46,7 +46,7 @@ def run(
     prepared = prepare(_with_data(study, data), task)
     folder = StudyDir.create(out or Path("results") / study.name, prepared.study)
     try:
-        return _execute(folder, prepared, address, listener or Listener())
+        return _execute(folder, prepared, address, listener or Listener(), fresh=True)
     except TunefleetError:
         folder.discard_if_unused()
         raise
@@ -74,13 +74,19 @@ def _with_data(study: Study, data: str | Path | None) -> Study:
     return study.model_copy(update={"data_dir": str(Path(data).expanduser().resolve())})
 
 
-def _execute(folder: StudyDir, prepared: Prepared, address: str | None, listener: Listener) -> StudyResult:
+def _execute(
+    folder: StudyDir, prepared: Prepared, address: str | None, listener: Listener, fresh: bool = False
+) -> StudyResult:
     study = prepared.study
     with folder.locked(), prepared.shipped_by_value():
         if study.database is None and (lost := repair_journal(folder.journal)):
             listener.message(f"repaired {folder.journal.name}: cut off {lost} bytes of a torn last line")
         storage = open_storage(folder.journal, study.database)
         database = TrialDatabase(storage, study.name, prepared.task.mode, prepared.rung_epochs, prepared.task.metric)
+        if fresh and database.trials():
+            raise OutputError(
+                f"{study.database}: already holds trials of a study named '{study.name}'; give this one another name"
+            )
         proposer = Proposer(study, database, prepared.task.mode)
         to_search = bool(proposer.remaining or proposer.unfinished)
         if to_search or not folder.best_metrics.is_file():

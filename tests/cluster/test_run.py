@@ -108,6 +108,15 @@ def test_what_cannot_begin_leaves_nothing(local_ray: None, tmp_path: Path) -> No
     assert not (tmp_path / "x").exists()
 
 
+def test_a_database_never_mixes_two_studies_of_one_name(local_ray: None, tmp_path: Path) -> None:
+    study = digits_study({"trials": 2}, database=f"sqlite:///{tmp_path / 'all.db'}", task_options={"epochs": 1})
+    before = run(study, out=tmp_path / "a").summary()
+    with pytest.raises(OutputError, match="already holds trials of a study named 'small'; give this one another name"):
+        run(study, out=tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+    assert StudyResult(tmp_path / "a").summary() == resume(tmp_path / "a").summary() == before
+
+
 def _plugin_data(folder: Path, tag: str) -> plugin_data_pb2.HParamsPluginData:
     content = EventAccumulator(str(folder)).Reload().SummaryMetadata(tag).plugin_data.content
     return plugin_data_pb2.HParamsPluginData.FromString(content)

@@ -27,6 +27,9 @@ from trainables.tasks import make_task
 ATTRIBUTES = ("epochs", "seconds", "best_epoch", "reason")
 """User attributes of a trial that are not metrics."""
 
+MEASURED = ("validation", "test", "kfold")
+"""What the refit is measured by: its held-out rows, the test split, and its cross-validation. Each may be empty."""
+
 
 @dataclass(frozen=True)
 class BestTrial:
@@ -52,6 +55,7 @@ class RefittedNetwork:
         self.networks: list[nn.Module] = networks_of(task, self.params, saved["states"])
         self.validation: dict[str, float] = metrics["validation"]
         self.test: dict[str, float] = metrics["test"]
+        self.kfold: dict[str, float] = metrics.get("kfold", {})
 
     @property
     def network(self) -> nn.Module:
@@ -201,7 +205,7 @@ class StudyResult:
         refit = None
         if self.dir.best_metrics.is_file():
             metrics = json.loads(self.dir.best_metrics.read_text())
-            refit = {"validation": metrics["validation"], "test": metrics["test"]}
+            refit = {split: metrics.get(split, {}) for split in MEASURED}
         return {
             "study": self.study.name,
             "state": self.state,
@@ -233,9 +237,15 @@ def write_best(folder: StudyDir, task: str, params: Mapping[str, Any], states: l
         torch.save({"task": task, "params": dict(params), "states": states}, aside)
 
 
-def write_metrics(folder: StudyDir, validation: Mapping[str, float], test: Mapping[str, float]) -> None:
-    """Write the refit's metrics; the last file of a finished study."""
-    folder.write_text(folder.best_metrics, json.dumps({"validation": dict(validation), "test": dict(test)}, indent=2))
+def write_metrics(
+    folder: StudyDir,
+    validation: Mapping[str, float],
+    test: Mapping[str, float],
+    kfold: Mapping[str, float] | None = None,
+) -> None:
+    """Write the refit's metrics, and those of its cross-validation; the last file of a finished study."""
+    metrics = {"validation": dict(validation), "test": dict(test), "kfold": dict(kfold or {})}
+    folder.write_text(folder.best_metrics, json.dumps(metrics, indent=2))
 
 
 def _metrics(trial: FrozenTrial) -> dict[str, float]:

@@ -46,6 +46,9 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Overrides any key, e.g. space.lr.high=0.01. May be repeated."),
     ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="A variant that the study file names, such as quick; see its profiles.")
+    ] = None,
     address: Address = None,
 ) -> None:
     """Run a study: search, refit the best configuration, test it, report."""
@@ -53,7 +56,7 @@ def run(
 
     overrides = _overrides(settings or [])
     overrides |= {key: value for key, value in (("search.trials", trials), ("search.seed", seed)) if value is not None}
-    loaded = Study.load(study, overrides)
+    loaded = Study.load(study, overrides, profile)
     folder = out or Path("results") / loaded.name
     with _interruptible(folder):
         from cluster.progress import ConsoleProgress
@@ -189,8 +192,8 @@ def _print_result(result: StudyResult, folder: Path) -> None:
         for name, value in best.params.items():
             _say(f"  {name:<18} {value:.6g}" if isinstance(value, float) else f"  {name:<18} {value}")
     if summary["refit"] is not None:
-        for split in ("validation", "test"):
-            for line in _metric_lines(summary["refit"][split]):
+        for split, metrics in summary["refit"].items():
+            for line in _metric_lines(metrics):
                 _say(f"{split} {line}")
     if summary["state"] == "interrupted":
         _say(f"go on with: tunefleet resume {shlex.quote(str(folder))}")

@@ -21,8 +21,8 @@ from trainables.rng import root_key
 from trainables.task import Array, Dataset, Task
 from trainables.tasks import make_task, user_module
 
-SEARCH, REFIT = 0, 1
-"""Branches of the study's random key: the refit shares no random number with any trial."""
+SEARCH, REFIT, FOLDS = 0, 1, 2
+"""Branches of the study's random key: the refit and its cross-validation share no random number with any trial."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
         raise TaskError(f"{type(task).__name__}.load: must return a Dataset, got {type(dataset).__name__}")
     inputs, targets = all_rows(dataset)
     rehearse(task, study.search_space, inputs, targets)
-    held_out = refit_split(dataset, study.refit.validation, study.task_options.split_seed).validation
+    held_out = refit_split(dataset, study.refit, study.task_options.split_seed).validation
     if study.refit.patience is not None and not len(held_out):
         raise StudyError("refit.patience: needs rows to judge by, and none are held out; set refit.validation")
     return Prepared(study, task, dataset, inputs, targets, search_splits(dataset, study.task_options))

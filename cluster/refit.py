@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import ray
+import torch
 from ray.exceptions import RayError, RayTaskError
 
 from analysis.result import StudyResult, write_best, write_metrics
 from analysis.study_dir import StudyDir
 from analysis.tensorboard_log import TensorBoardLog
-from cluster.prepared import REFIT, Prepared
+from cluster.prepared import FOLDS, REFIT, Prepared
 from cluster.ray_session import worker_resources
 from cluster.recorder import Listener
 from search_spaces.errors import SearchFailed, TunefleetError, reason
 from trainables.cohort import Data, Plan
-from trainables.folds import refit_split
-from trainables.refit import Refit, evaluate, networks_of, train_refit
+from trainables.folds import k_folds, refit_split
+from trainables.refit import Refit, cross_validate, evaluate, joined, networks_of, train_refit
 from trainables.rng import root_key
+from trainables.shape import trial_shape
 from trainables.task import Array, Pair, Task
 from trainables.trainable import worker_device
 
@@ -33,11 +37,11 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     """
     study, best = prepared.study, result.best
     options = study.refit
-    split = refit_split(prepared.dataset, options.validation, study.task_options.split_seed)
+    split = refit_split(prepared.dataset, options, study.task_options.split_seed)
     held_out = len(split.validation) > 0
     epochs = options.epochs or (study.task_options.epochs if held_out else best.epoch)
-    rows = f"{len(split.train)} rows" + (f", {len(split.validation)} held out" if held_out else "")
-    listener.message(f"refitting trial {best.number}: {options.seeds} x {epochs} epochs on {rows}")
+    described = f"{len(split.train)} rows" + (f", {len(split.validation)} held out" if held_out else "")
+    listener.message(f"refitting trial {best.number}: {options.seeds} x {epochs} epochs on {described}")
     test = prepared.dataset.read_test() if options.track_test else None
     inputs, targets, watch = prepared.inputs, prepared.targets, None
     if test is not None:
@@ -52,22 +56,42 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
         watch=watch,
     )
     need, _ = worker_resources(study.resources)
-    remote: dict[str, Any] = {"num_cpus": need["CPU"], "num_gpus": need["GPU"]}
+    worker: dict[str, Any] = {"num_cpus": need["CPU"], "num_gpus": need["GPU"]}
+
+    def start(function: Callable[..., Any], *arguments: Any) -> Any:
+        return ray.remote(**worker)(function).remote(prepared.task, *arguments)
+
     arrays = ray.put((inputs, targets))
-    training = ray.remote(**remote)(_train).remote(prepared.task, arrays, plan, best.params, options.seeds)
-    fitted: Refit = _get(training, "the refit")
-    if len(fitted.states) < options.seeds:
-        listener.message(f"{options.seeds - len(fitted.states)} of {options.seeds} refits failed and are left out")
+    # Networks that share no computation are spread over the workers; their numbers are the same either way.
+    together = trial_shape(
+        prepared.task, best.params, plan.splits, torch.device("cuda" if need["GPU"] else "cpu")
+    ).largest
+    groups = [range(first, min(first + together, options.seeds)) for first in range(0, options.seeds, together)]
+    training = [start(_train, arrays, plan, best.params, group) for group in groups]
+    folded = None
+    if options.folds:
+        rows = np.concatenate([split.train, split.validation])
+        folds = k_folds(prepared.dataset, options.folds, study.task_options.split_seed, rows, "refit.folds")
+        again = replace(prepared.plan(), splits=folds, key=root_key(study.search.seed, FOLDS))
+        folded = start(_cross_validate, arrays, again, best.params)
+    fitted = joined([_get(one, "the refit") for one in training])
+    if fitted.failures:
+        listener.message(
+            f"{len(fitted.failures)} of {options.seeds} refits failed and are left out: {fitted.failures[0]}"
+        )
     write_best(folder, study.task, fitted.params, fitted.states)
     with folder.replacing(folder.best_history) as aside:
         pd.DataFrame(fitted.history).to_csv(aside, index=False)
     TensorBoardLog(folder.tensorboard, study.search_space, epochs).refit(fitted.history)
     if not options.track_test:
         test = prepared.dataset.read_test()
-    measured: dict[str, float] = {}
-    if test is not None:
-        measured = _get(ray.remote(**remote)(_test).remote(prepared.task, fitted, test), "the test")
-    write_metrics(folder, fitted.validation, measured)
+    held = (prepared.inputs[split.validation], prepared.targets[split.validation]) if held_out else None
+    validation, tested = (
+        _get(start(_measure, fitted, pair), f"the {what} of the refit") if pair is not None else {}
+        for pair, what in ((held, "validation"), (test, "test"))
+    )
+    kfold = {} if folded is None else _get(folded, "the cross-validation of the refit")
+    write_metrics(folder, validation, tested, kfold)
 
 
 def _get(reference: Any, what: str) -> Any:
@@ -83,10 +107,14 @@ def _get(reference: Any, what: str) -> Any:
         raise SearchFailed(f"{what} failed, its worker's process died: {reason(error)}") from error
 
 
-def _train(task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any], seeds: int) -> Refit:
+def _train(task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any], seeds: range) -> Refit:
     return train_refit(task, Data.on(worker_device(), *arrays), plan, params, seeds)
 
 
-def _test(task: Task, fitted: Refit, test: Pair) -> dict[str, float]:
+def _cross_validate(task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any]) -> dict[str, float]:
+    return cross_validate(task, Data.on(worker_device(), *arrays), plan, params)
+
+
+def _measure(task: Task, fitted: Refit, test: Pair) -> dict[str, float]:
     data = Data.on(worker_device(), *test)
     return evaluate(task, networks_of(task, fitted.params, fitted.states), data.inputs, data.targets)

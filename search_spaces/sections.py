@@ -32,7 +32,8 @@ class TaskOptions(Section):
 
     With ``folds`` of 2 or more a trial is k-fold cross-validated; otherwise it is validated on the split that the
     task's data brings, or on the share ``validation`` of its training data. ``repeats`` trains each fold that many
-    times from different initial weights.
+    times from different initial weights. ``subset`` searches on so many of the training rows only, drawn by
+    ``split_seed`` like the splits.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -42,6 +43,7 @@ class TaskOptions(Section):
     repeats: Members = 1
     validation: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.2
     split_seed: Seed = 0
+    subset: Count | None = None
 
     @property
     def own(self) -> dict[str, Any]:
@@ -100,7 +102,8 @@ class Refit(Section):
     out, a validation split that the task brings is used, and everything is trained on where it brings none.
     ``epochs`` defaults to the best trial's own best epoch where nothing is held out, else to the trials' epochs.
     ``seeds`` networks are trained from different initial weights. With ``track_test`` the test metrics are measured
-    after every epoch, for a curve to look at; nothing is chosen by them.
+    after every epoch, for a curve to look at; nothing is chosen by them. ``folds`` also cross-validates the chosen
+    configuration over so many folds, trained as a trial is. ``subset`` does all of this on so many rows only.
     """
 
     epochs: Count | None = None
@@ -108,3 +111,5 @@ class Refit(Section):
     validation: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
     patience: Count | None = None
     track_test: bool = False
+    folds: Annotated[int, Field(ge=2, le=1000, strict=True), BeforeValidator(_whole)] | None = None
+    subset: Count | None = None

@@ -110,11 +110,13 @@ class Study(Section):
         return min(self.trials, 2 * workers if self.search.sampler in ADAPTIVE else MOST_PENDING)
 
     @classmethod
-    def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None) -> Study:
-        """Load a study file, or a shipped study by name, with ``overrides`` by dotted path.
+    def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None, profile: str | None = None) -> Study:
+        """Load a study file, or a shipped study by name.
 
-        Example:
-            ``Study.load("digits", {"search.trials": 10, "space.lr.high": 0.01})``
+        Args:
+            source: a path, or the name of a shipped study.
+            overrides: values by dotted path, such as ``{"search.trials": 10, "space.lr.high": 0.01}``.
+            profile: one of the file's ``profiles``, each a set of overrides; the study's name then ends with it.
 
         Raises:
             StudyError: if it cannot be found, read or breaks a rule.
@@ -125,11 +127,15 @@ class Study(Section):
             raise StudyError(
                 f"{path}: a study file must be a mapping with the keys task and space, got {type(raw).__name__}"
             )
-        defaults: dict[str, Any] = {"name": re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "study"}
+        changes = _profile(raw.pop("profiles", {}), profile)
+        suffix = f"-{profile}" if profile else ""
+        defaults: dict[str, Any] = {
+            "name": (re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "study") + suffix
+        }
         if ":" in str(raw.get("task", "")):
             defaults["module_dir"] = str(path.resolve().parent)
         merged = {**defaults, **raw}
-        for dotted, value in (overrides or {}).items():
+        for dotted, value in {**changes, **(overrides or {})}.items():
             _override(merged, dotted, value)
         return cls(**{str(key): value for key, value in merged.items()})
 
@@ -154,6 +160,18 @@ def _find(source: str | Path) -> Path:
     if str(source) not in shipped:
         raise StudyError(unknown("study", source, shipped))
     return shipped[str(source)]
+
+
+def _profile(profiles: object, name: str | None) -> dict[str, Any]:
+    """The overrides of a profile; none without a name."""
+    if not isinstance(profiles, dict) or not all(isinstance(changes, dict) for changes in profiles.values()):
+        raise StudyError("profiles: must map names to overrides such as {search.trials: 10}, got " + repr(profiles))
+    if name is None:
+        return {}
+    if name not in profiles:
+        known = unknown("profile", name, profiles) if profiles else f"this study has none, got '{name}'"
+        raise StudyError(f"--profile: {known}")
+    return {str(dotted): value for dotted, value in profiles[name].items()}
 
 
 def _override(raw: dict[str, Any], dotted: str, value: Any) -> None:

@@ -24,7 +24,8 @@ from trainables.loop import LoopStack
 from trainables.recipe import OPTIMIZERS, Recipe, network_params
 from trainables.rng import root_key
 from trainables.signature import build, why_not_fused
-from trainables.stack import Values
+from trainables.stack import Values, finished_means
+from trainables.standardise import fit_layers, has_fitted_layers
 from trainables.strategy import as_loop, make_stack
 from trainables.task import Array, Task
 from trainables.trial_run import Epoch, TrialRun
@@ -109,7 +110,7 @@ class Cohort:
             try:
                 recipes[number] = Recipe.of(params)
                 full = network_params(task, params)
-                networks[number] = [build(task, full, self._key(number, f)) for f in range(len(plan.splits))]
+                networks[number] = [self._built(full, number, fold) for fold in range(len(plan.splits))]
             except Exception as error:  # this configuration's network, nobody else's
                 self.ended.append(run.outcome(State.FAIL, reason(error)))
                 continue
@@ -190,6 +191,14 @@ class Cohort:
         members = [self._stack.state(row) for row in self._rows()[number]]
         return {"epoch": self.epoch, "members": members, "run": self._runs[number].state()}
 
+    def _built(self, params: Mapping[str, Any], number: int, fold: int) -> nn.Module:
+        """A network with its initial weights, and the statistics of its fold's training rows."""
+        network = build(self.task, params, self._key(number, fold))
+        if has_fitted_layers(network):
+            rows = torch.from_numpy(self.plan.splits[fold].train).to(self.data.inputs.device)
+            fit_layers(network, self.data.inputs[rows], self.data.targets[rows])
+        return network
+
     def _key(self, number: int, fold: int) -> int:
         return root_key(self.plan.key, number, fold)
 
@@ -237,7 +246,7 @@ class Cohort:
                 lambda x=inputs, y=targets, s=shares: self._stack.evaluate(x, y, s)  # type: ignore[misc]
             )
             totals = {name: value + totals.get(name, 0) for name, value in values.items()}
-        return totals
+        return finished_means(self.task, totals)
 
     def _guarded(self, call: Callable[[], Result]) -> Result:
         """Call the stack; where a fused stack raises, repeat the call member by member, so that the culprit fails

@@ -1,4 +1,4 @@
-"""Splitting rows into training and validation: k folds, the data's own split, or a share held out.
+"""Splitting rows, or a subset of them, into training and validation: k folds, the data's own split, or a share.
 
 scikit-learn is imported where it is used: workers know splits but never make any, and so start a second faster.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces.errors import DataError
-from search_spaces.sections import TaskOptions
+from search_spaces.sections import Refit, TaskOptions
 from trainables.task import Array, Dataset
 
 Rows = NDArray[np.int64]
@@ -39,59 +39,90 @@ def search_splits(dataset: Dataset, options: TaskOptions) -> list[Split]:
     """The folds of a trial, each as often as ``options.repeats`` says.
 
     Raises:
-        DataError: if there are fewer rows than folds.
+        DataError: if there are too few rows.
     """
+    seed = options.split_seed
     if options.folds > 1:
-        splits = _k_folds(dataset, options)
+        rows = _drawn(dataset, _every(dataset), options.subset, seed, "task_options.subset")
+        splits = k_folds(dataset, options.folds, seed, rows, "task_options.folds")
     elif dataset.validation is not None:
-        splits = [_own_split(dataset)]
+        splits = [_own_split(dataset, options.subset, seed, "task_options.subset")]
     else:
-        splits = [held_out(dataset, options.validation, options.split_seed, "task_options.validation")]
+        rows = _drawn(dataset, _every(dataset), options.subset, seed, "task_options.subset")
+        splits = [held_out(dataset, options.validation, seed, rows, "task_options.validation")]
     return splits * options.repeats
 
 
-def refit_split(dataset: Dataset, validation: float | None, seed: int) -> Split:
-    """The rows of the refit: see ``search_spaces.study.Refit.validation``."""
-    if validation:
-        return held_out(dataset, validation, seed, "refit.validation")
-    if validation is None and dataset.validation is not None:
-        return _own_split(dataset)
-    return Split(np.arange(len(all_rows(dataset)[0])), np.arange(0))
-
-
-def held_out(dataset: Dataset, share: float, seed: int, where: str = "validation") -> Split:
-    """Hold out a share of all rows, stratified by class where targets are labels; ``where`` names the setting.
+def refit_split(dataset: Dataset, refit: Refit, seed: int) -> Split:
+    """The rows of the refit: see ``search_spaces.sections.Refit``.
 
     Raises:
-        DataError: if the share leaves no row on either side.
+        DataError: if there are too few rows.
     """
-    from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-
-    inputs, targets = all_rows(dataset)
-    count = round(share * len(inputs))
-    if not 0 < count < len(inputs):
-        raise DataError(f"{where}: a share of {share} of {len(inputs)} rows leaves one side empty")
-    kind = StratifiedShuffleSplit if _can_stratify(dataset, targets, 2, count) else ShuffleSplit
-    train, validation = next(kind(1, test_size=count, random_state=seed).split(inputs, targets))
-    return Split(np.sort(train), np.sort(validation))
+    if refit.validation is None and dataset.validation is not None:
+        return _own_split(dataset, refit.subset, seed, "refit.subset")
+    rows = _drawn(dataset, _every(dataset), refit.subset, seed, "refit.subset")
+    if refit.validation:
+        return held_out(dataset, refit.validation, seed, rows, "refit.validation")
+    return Split(rows, np.arange(0))
 
 
-def _own_split(dataset: Dataset) -> Split:
-    rows = len(all_rows(dataset)[0])
-    return Split(np.arange(len(dataset.inputs)), np.arange(len(dataset.inputs), rows))
+def k_folds(dataset: Dataset, folds: int, seed: int, rows: Rows | None = None, where: str = "folds") -> list[Split]:
+    """k folds of ``rows`` (all by default), stratified by class where targets are labels; ``where`` names the setting.
 
-
-def _k_folds(dataset: Dataset, options: TaskOptions) -> list[Split]:
+    Raises:
+        DataError: if there are fewer rows than folds.
+    """
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    inputs, targets = all_rows(dataset)
-    if options.folds > len(inputs):
-        raise DataError(
-            f"task_options.folds: needs at least as many rows, got {options.folds} folds of {len(inputs)} rows"
-        )
-    kind = StratifiedKFold if _can_stratify(dataset, targets, options.folds) else KFold
-    folds = kind(options.folds, shuffle=True, random_state=options.split_seed)
-    return [Split(train, validation) for train, validation in folds.split(inputs, targets)]
+    rows = _every(dataset) if rows is None else rows
+    if folds > len(rows):
+        raise DataError(f"{where}: needs at least as many rows, got {folds} folds of {len(rows)} rows")
+    targets = all_rows(dataset)[1][rows]
+    kind = StratifiedKFold if _can_stratify(dataset, targets, folds) else KFold
+    made = kind(folds, shuffle=True, random_state=seed).split(rows, targets)
+    return [Split(rows[train], rows[validation]) for train, validation in made]
+
+
+def held_out(dataset: Dataset, share: float, seed: int, rows: Rows | None = None, where: str = "validation") -> Split:
+    """Hold out a share of ``rows`` (all by default), stratified by class where targets are labels.
+
+    Raises:
+        DataError: naming the setting ``where``, if the share leaves no row on either side.
+    """
+    rows = _every(dataset) if rows is None else rows
+    count = round(share * len(rows))
+    if not 0 < count < len(rows):
+        raise DataError(f"{where}: a share of {share} of {len(rows)} rows leaves one side empty")
+    return _split(dataset, rows, count, seed)
+
+
+def _split(dataset: Dataset, rows: Rows, held: int, seed: int) -> Split:
+    """Draw ``held`` of the rows for validation."""
+    from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+
+    targets = all_rows(dataset)[1][rows]
+    kind = StratifiedShuffleSplit if _can_stratify(dataset, targets, 2, held) else ShuffleSplit
+    train, validation = next(kind(1, test_size=held, random_state=seed).split(rows, targets))
+    return Split(rows[np.sort(train)], rows[np.sort(validation)])
+
+
+def _drawn(dataset: Dataset, rows: Rows, count: int | None, seed: int, where: str) -> Rows:
+    """``count`` of the rows, or all of them."""
+    if count is None or count == len(rows):
+        return rows
+    if count > len(rows):
+        raise DataError(f"{where}: must be at most the {len(rows)} rows that there are, got {count}")
+    return _split(dataset, rows, count, seed).validation
+
+
+def _every(dataset: Dataset) -> Rows:
+    return np.arange(len(all_rows(dataset)[0]))
+
+
+def _own_split(dataset: Dataset, subset: int | None, seed: int, where: str) -> Split:
+    train = len(dataset.inputs)
+    return Split(_drawn(dataset, np.arange(train), subset, seed, where), _every(dataset)[train:])
 
 
 def _can_stratify(dataset: Dataset, targets: Array, least: int, held: int | None = None) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from trainables.rng import fold_in, random_bits
+from trainables.rng import fold_in, random_bits, uniform
 
 
 class KeyedModule(nn.Module):
@@ -22,10 +25,14 @@ class KeyedModule(nn.Module):
         self.place = place
         self.register_buffer("key", torch.zeros((), dtype=torch.int64), persistent=False)
 
-    def bits(self, shape: torch.Size) -> Tensor:
+    def bits(self, shape: Sequence[int]) -> Tensor:
         """Uniform random int64 of one member, of the given shape."""
         here = fold_in(self.key, torch.tensor(self.place, device=self.key.device))
-        return random_bits(here, shape.numel()).reshape(shape)
+        return random_bits(here, math.prod(shape)).reshape(*shape)
+
+    def uniform(self, shape: Sequence[int]) -> Tensor:
+        """Uniform random float32 in [0, 1) of one member, of the given shape."""
+        return uniform(self.bits(shape))
 
 
 class MemberDropout(KeyedModule):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from search_spaces.errors import SearchFailed
 from search_spaces.outcome import State
 from trainables.cohort import Cohort, Data, Plan
 from trainables.recipe import network_params
-from trainables.stack import Values, sample_values
+from trainables.stack import Values, finished_means, sample_values
 from trainables.task import Task
 
 EVALUATION_ROWS = 1024
@@ -28,22 +28,18 @@ class Refit:
         params: the configuration.
         states: a state dict per network, of its best epoch where rows were held out, else of its last.
         history: one row per network and epoch: seed, epoch, train_loss, lr and the metrics.
-        validation: metrics on the held-out rows at those epochs; see :func:`summary`. Empty without such rows.
+        failures: why the other seeds have no network.
     """
 
     params: dict[str, Any]
     states: list[Values]
     history: list[dict[str, float]]
-    validation: dict[str, float]
+    failures: list[str]
 
 
-def train_refit(task: Task, data: Data, plan: Plan, params: Mapping[str, Any], seeds: int) -> Refit:
-    """Train ``seeds`` networks as one stack, each with its own early stop.
-
-    Raises:
-        SearchFailed: if none of them trains to the end.
-    """
-    cohort = Cohort(task, data, plan, [(seed, params) for seed in range(seeds)])
+def train_refit(task: Task, data: Data, plan: Plan, params: Mapping[str, Any], seeds: Iterable[int]) -> Refit:
+    """Train one network per seed as one stack, each with its own early stop."""
+    cohort = Cohort(task, data, plan, [(seed, params) for seed in seeds])
     history: list[dict[str, float]] = []
     held_out = len(plan.splits[0].validation) > 0
     while cohort.live:
@@ -58,19 +54,39 @@ def train_refit(task: Task, data: Data, plan: Plan, params: Mapping[str, Any], s
                 {"seed": seed, "epoch": epoch.epoch, "train_loss": epoch.train_loss, "lr": epoch.lr, **measured}
             )
     outcomes = sorted(cohort.ended, key=lambda o: o.number)
-    done = [o for o in outcomes if o.state is State.COMPLETE]
-    if not done:
-        raise SearchFailed(f"the refit of {dict(params)} failed: {outcomes[0].reason}")
-    states = [{k: v.cpu() for k, v in cohort.weights[o.number][0].items()} for o in done]
-    finished = {o.number for o in done}
-    rows_of_done = [row for row in history if row["seed"] in finished]
-    refit = Refit(dict(params), states, sorted(rows_of_done, key=lambda row: (row["seed"], row["epoch"])), {})
-    if held_out:
-        rows = torch.from_numpy(plan.splits[0].validation).to(data.inputs.device)
-        refit.validation.update(
-            evaluate(task, networks_of(task, refit.params, states), data.inputs[rows], data.targets[rows])
-        )
-    return refit
+    finished = [o.number for o in outcomes if o.state is State.COMPLETE]
+    states = [{k: v.cpu() for k, v in cohort.weights[number][0].items()} for number in finished]
+    kept = [row for row in history if row["seed"] in finished]
+    failures = [str(o.reason) for o in outcomes if o.state is not State.COMPLETE]
+    return Refit(dict(params), states, sorted(kept, key=lambda row: (row["seed"], row["epoch"])), failures)
+
+
+def joined(parts: Sequence[Refit]) -> Refit:
+    """One refit of several that were trained apart.
+
+    Raises:
+        SearchFailed: if no network was trained to the end.
+    """
+    failures = [reason for part in parts for reason in part.failures]
+    states = [state for part in parts for state in part.states]
+    if not states:
+        raise SearchFailed(f"the refit of {parts[0].params} failed: {failures[0]}")
+    return Refit(parts[0].params, states, [row for part in parts for row in part.history], failures)
+
+
+def cross_validate(task: Task, data: Data, plan: Plan, params: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics of one configuration, trained as a trial is over the plan's folds, at the best epoch of their mean.
+
+    Raises:
+        SearchFailed: if a fold fails.
+    """
+    cohort = Cohort(task, data, plan, [(0, params)])
+    while cohort.live:
+        cohort.advance()
+    (outcome,) = cohort.ended
+    if outcome.state is not State.COMPLETE:
+        raise SearchFailed(f"the cross-validation of {dict(params)} failed: {outcome.reason}")
+    return {**outcome.metrics, "epoch": float(outcome.best_epoch or 0)}
 
 
 def networks_of(task: Task, params: Mapping[str, Any], states: Sequence[Values]) -> list[nn.Module]:
@@ -98,7 +114,8 @@ def evaluate(task: Task, networks: Sequence[nn.Module], inputs: Tensor, targets:
     outputs = predict(networks, inputs)
 
     def means(one: Tensor) -> dict[str, float]:
-        return {name: float(value.double().mean()) for name, value in sample_values(task, one, targets).items()}
+        values = {name: value.double().mean() for name, value in sample_values(task, one, targets).items()}
+        return {name: float(value) for name, value in finished_means(task, values).items()}
 
     return summary([means(one) for one in outputs], means(outputs.mean(dim=0)))
 

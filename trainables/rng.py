@@ -50,3 +50,8 @@ def random_bits(key: Tensor, count: int) -> Tensor:
     """Random int64 of shape (*key.shape, count), uniform over all 64-bit values."""
     steps = torch.arange(1, count + 1, device=key.device) * _GAMMA
     return _mix(key.unsqueeze(-1) + steps)
+
+
+def uniform(bits: Tensor) -> Tensor:
+    """Random int64 to float32 in [0, 1), multiples of 2^-24."""
+    return _shift(bits, 40).to(torch.float32) * 2.0**-24

@@ -250,6 +250,11 @@ def sample_values(task: Task, outputs: Tensor, targets: Tensor) -> Values:
     return values
 
 
+def finished_means(task: Task, means: Values) -> Values:
+    """Means over all rows as they are reported: of the task's ``roots`` the square root."""
+    return {name: value.sqrt() if name in task.roots else value for name, value in means.items()}
+
+
 def _per_sample(task: Task, what: str, value: Tensor, targets: Tensor) -> Tensor:
     if value.shape != targets.shape[:1]:
         raise TaskError(

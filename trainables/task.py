@@ -86,6 +86,9 @@ class Task(ABC):
     mode: ClassVar[Literal["min", "max"]] = "min"
     """Whether small or large values of ``metric`` are good."""
 
+    roots: ClassVar[tuple[str, ...]] = ()
+    """Metrics that are reported as the square root of their mean over rows, such as a root mean squared error."""
+
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Hyperparameters of the network, with the values they take where a study does not search them."""
 
@@ -109,7 +112,7 @@ class Task(ABC):
         """Loss of each sample: (B, ...) outputs and (B, ...) targets to (B,)."""
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Other values of each sample, (B,) each, to be averaged over the validation and test rows."""
+        """Other values of each sample, (B,) each, to be averaged over the validation and test rows; see ``roots``."""
         return {}
 
 

@@ -19,7 +19,7 @@ from trainables.folds import all_rows, refit_split, search_splits
 from trainables.fused import Traces
 from trainables.refit import evaluate, networks_of, train_refit
 from trainables.rng import root_key
-from trainables.task import Task
+from trainables.task import Pair, Task
 from trainables.tasks import make_task
 
 LR = {"low": 1e-3, "high": 1e-1, "log": True}
@@ -57,17 +57,23 @@ def run_study(
 
 def _refit(result: StudyResult, data: Data) -> None:
     study, task = result.study, result.task
-    split = refit_split(result.dataset, study.refit.validation, study.task_options.split_seed)
+    split = refit_split(result.dataset, study.refit, study.task_options.split_seed)
     epochs = study.refit.epochs or study.task_options.epochs
     plan = Plan([split], epochs, root_key(study.search.seed, 1), keep_best=True)
-    fitted = train_refit(task, data, plan, result.best.params, study.refit.seeds)
+    fitted = train_refit(task, data, plan, result.best.params, range(study.refit.seeds))
     write_best(result.dir, study.task, fitted.params, fitted.states)
     pd.DataFrame(fitted.history).to_csv(result.dir.best_history, index=False)
-    test, measured = result.dataset.read_test(), {}
-    if test is not None:
-        rows = Data.on(torch.device("cpu"), *test)
-        measured = evaluate(task, networks_of(task, fitted.params, fitted.states), rows.inputs, rows.targets)
-    write_metrics(result.dir, fitted.validation, measured)
+    networks = networks_of(task, fitted.params, fitted.states)
+
+    def measured(pair: Pair | None) -> dict[str, float]:
+        if pair is None or not len(pair[0]):
+            return {}
+        rows = Data.on(torch.device("cpu"), *pair)
+        return evaluate(task, networks, rows.inputs, rows.targets)
+
+    inputs, targets = all_rows(result.dataset)
+    held = inputs[split.validation], targets[split.validation]
+    write_metrics(result.dir, measured(held), measured(result.dataset.read_test()))
 
 
 def digits(trials: int = 5, epochs: int = 4) -> dict[str, Any]:

@@ -43,10 +43,10 @@ def test_regression_random_matches_the_report(local_ray: None, data_dir: Path, t
     found = run(study, out=tmp_path / "out", data=data_dir).refit
     prepared = prepare(study.model_copy(update={"data_dir": str(data_dir)}))
     data = Data.on(torch.device("cpu"), prepared.inputs, prepared.targets)
-    split = refit_split(prepared.dataset, study.refit.validation, 0)
+    split = refit_split(prepared.dataset, study.refit, 0)
     plan = Plan([split], 150, root_key(study.search.seed, REFIT), keep_best=True)
     params = {**MANCINI, "batch_size": found.params["batch_size"]}
-    reported = train_refit(prepared.task, data, plan, params, study.refit.seeds)
+    reported = train_refit(prepared.task, data, plan, params, range(study.refit.seeds))
     test = prepared.dataset.read_test() or (np.empty(0), np.empty(0))
     rows = Data.on(torch.device("cpu"), *test)
     theirs = evaluate(prepared.task, networks_of(prepared.task, params, reported.states), rows.inputs, rows.targets)

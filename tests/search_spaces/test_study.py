@@ -97,7 +97,7 @@ WRONG = [
     ({"task_options": {"epochs": True}}, "task_options.epochs: must be a valid integer, got True"),
     ({"task_options": {"epochs": "3"}}, "task_options.epochs: must be a valid integer, got '3'"),
     ({"task_options": {"validation": 1.0}}, "task_options.validation: must be less than 1, got 1.0"),
-    ({"task_options": 3}, "task_options: must be a mapping with the keys epochs, folds, repeats, validation, split_seed, got 3"),
+    ({"task_options": 3}, "task_options: must be a mapping with the keys epochs, folds, repeats, validation, split_seed, subset, got 3"),
     ({"search": {"sampler": "tpe", "trials": 2}}, "search.sampler: unknown sampler 'tpe'; valid: "),
     ({"search": {"sampler": [1], "trials": 2}}, "search.sampler: must be a valid string, got [1]"),
     ({"search": {"trials": 1, "sede": 3}}, "search: unknown key 'sede'; did you mean 'seed'? (valid: "),

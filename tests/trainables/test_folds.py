@@ -7,7 +7,7 @@ import pytest
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from search_spaces.errors import DataError
-from search_spaces.sections import TaskOptions
+from search_spaces.sections import Refit, TaskOptions
 from trainables.folds import all_rows, held_out, refit_split, search_splits
 from trainables.task import Dataset
 
@@ -85,6 +85,6 @@ def test_the_data_may_bring_its_own_split() -> None:
     [(NUMBERS, None, 0), (NUMBERS, 0.0, 0), (NUMBERS, 0.1, 10), (SPLIT, None, 3), (SPLIT, 0.0, 0)],
 )
 def test_what_the_refit_holds_out(dataset: Dataset, share: float | None, held: int) -> None:
-    split = refit_split(dataset, share, 0)
+    split = refit_split(dataset, Refit(validation=share), 0)
     assert len(split.validation) == held
     assert len(split.train) + held == len(all_rows(dataset)[0])

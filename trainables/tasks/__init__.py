@@ -11,12 +11,27 @@ from types import ModuleType
 from typing import Any
 
 from search_spaces.errors import TaskError, reason, unknown
+from search_spaces.sections import TaskOptions
 from trainables.task import Task
+from trainables.tasks.colored_usps import ColoredUsps
 from trainables.tasks.digits import Digits
+from trainables.tasks.fashion_mnist import FashionMnist
+from trainables.tasks.house_prices import HousePrices
+from trainables.tasks.mnist import Mnist
 from trainables.tasks.regression import Regression
 from trainables.tasks.spirals import Spirals
+from trainables.tasks.usps import Usps
 
-TASKS: dict[str, type[Task]] = {"digits": Digits, "regression": Regression, "spirals": Spirals}
+TASKS: dict[str, type[Task]] = {
+    "digits": Digits,
+    "spirals": Spirals,
+    "regression": Regression,
+    "house_prices": HousePrices,
+    "usps": Usps,
+    "colored_usps": ColoredUsps,
+    "mnist": Mnist,
+    "fashion_mnist": FashionMnist,
+}
 
 
 def make_task(name: str, options: Mapping[str, Any], module_dir: str | None = None) -> Task:
@@ -37,7 +52,7 @@ def make_task(name: str, options: Mapping[str, Any], module_dir: str | None = No
     if not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         for option in options:
             if option not in taken:
-                valid = [*taken, "epochs", "folds", "repeats", "validation", "split_seed"]
+                valid = [*taken, *TaskOptions.model_fields]
                 raise TaskError(f"task_options: {unknown('key', option, valid)}")
     try:
         return kind(**options)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from torch import Tensor, nn
 
-from search_spaces.errors import DataError, reason
 from trainables.networks import mlp
+from trainables.readers.table import read_table
 from trainables.task import Dataset, Pair, Task
 
 POINTS = 100
@@ -70,17 +69,5 @@ class Regression(Task):
 
 
 def _read(path: Path) -> Pair:
-    try:
-        table = pd.read_csv(path)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: this data file is missing (leave out --data to use generated points)") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a CSV file, {reason(error)}") from error
-    for column in ("input", "label"):
-        if column not in table:
-            raise DataError(f"{path}: needs the columns input and label, got {', '.join(map(str, table.columns))}")
-        values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
-        if not np.isfinite(values).all():
-            row = int(np.argmin(np.isfinite(values))) + 2
-            raise DataError(f"{path}: every {column} must be a finite number, line {row} is not")
-    return table[["input"]].to_numpy(float), table[["label"]].to_numpy(float)
+    values = read_table(path, ("input", "label"), "(leave out --data to use generated points)")
+    return values[:, :1], values[:, 1:]

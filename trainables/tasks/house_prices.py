@@ -1,0 +1,109 @@
+"""Prices of 1460 houses in Ames, Iowa (De Cock 2011), from four features; after Taillandier, Garrido, Bonnet 2021."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from search_spaces.errors import DataError, TaskError, unknown
+from trainables.networks import mlp
+from trainables.readers.table import house_prices
+from trainables.standardise import Moments, Standardise
+from trainables.task import Dataset, Task
+from trainables.tasks.images import up_to
+
+TRAIN, VALIDATION = 1000, 200
+UNIT = 100_000.0
+"""Dollars in which losses are computed, so that they are near 1; metrics are in dollars."""
+
+LIKELIHOODS = ("squared", "gaussian")
+SMALLEST_SD = 1e-2
+"""Of a predicted standard deviation, in deviations of the training prices."""
+
+
+class HousePrices(Task):
+    """Predict a price from overall quality, year built, basement area and living area.
+
+    Reads ``house_prices/house_prices.csv`` below the data folder. Split 1000 / 200 / 260 by
+    ``numpy.random.default_rng(split).permutation(1460)``. Features and prices are standardised by the training rows;
+    outputs are in dollars.
+
+    Args:
+        likelihood: ``squared`` for one output and squared error; ``gaussian`` for two outputs, mean and standard
+            deviation, and the Gaussian negative log-likelihood.
+        split: which of the splits.
+    """
+
+    metric = "rmse"
+    roots = ("rmse",)
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "layers": 1,
+        "width": 30,
+        "activation": "relu",
+        "dropout": 0.0,
+    }
+
+    def __init__(self, likelihood: str = "squared", split: int = 0) -> None:
+        if likelihood not in LIKELIHOODS:
+            raise TaskError(f"task_options.likelihood: {unknown('likelihood', likelihood, LIKELIHOODS)}")
+        if isinstance(split, bool) or not isinstance(split, int) or split < 0:
+            raise TaskError(f"task_options.split: must be a whole number of at least 0, got {split!r}")
+        self.gaussian = likelihood == "gaussian"
+        self.split = split
+
+    def load(self, data_dir: Path | None) -> Dataset:
+        """Read all houses and split them."""
+        features, prices = house_prices(data_dir)
+        if len(prices) <= TRAIN + VALIDATION:
+            raise DataError(f"house prices: needs more than {TRAIN + VALIDATION} houses, got {len(prices)}")
+        rows = np.random.default_rng(self.split).permutation(len(prices))
+        train, validation, test = (
+            (features[chosen], prices[chosen, None]) for chosen in np.split(rows, [TRAIN, TRAIN + VALIDATION])
+        )
+        return Dataset(*train, validation=validation, test=test)
+
+    def network(self, params: Mapping[str, Any]) -> nn.Module:
+        """4 features to a price (B, 1), or to a price and its standard deviation (B, 2), in dollars."""
+        widths = [params["width"]] * up_to(params, "layers", 8)
+        dense = mlp([4, *widths, 1 + self.gaussian], params["activation"], params["dropout"])
+        return nn.Sequential(OrderedDict(standardise=Standardise(4), dense=dense, prices=Prices()))
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Squared error in (100 000 dollars)^2, or the negative log-likelihood of prices in that unit, (B,)."""
+        mean, price = outputs[:, 0] / UNIT, targets[:, 0] / UNIT
+        if not self.gaussian:
+            return (mean - price).square()
+        variance = (outputs[:, 1] / UNIT).square()
+        return nn.functional.gaussian_nll_loss(mean, price, variance, full=True, reduction="none")
+
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Squared error in dollars^2, reported as its root; and whether the price is within one standard deviation."""
+        error = outputs[:, 0] - targets[:, 0]
+        if not self.gaussian:
+            return {"rmse": error.square()}
+        return {"rmse": error.square(), "within_sd": (error.abs() <= outputs[:, 1]).to(torch.float32)}
+
+
+class Prices(Moments):
+    """Outputs in dollars: (B, 1) a price; (B, 2) a price, and a standard deviation made positive by softplus."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def fit(self, inputs: Tensor, targets: Tensor) -> None:
+        """See :meth:`FittedModule.fit`."""
+        self.learn(targets)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1) or (B, 2) to the same shape."""
+        price = x[:, :1] * self.std + self.mean
+        if x.shape[1] == 1:
+            return price
+        return torch.cat([price, (nn.functional.softplus(x[:, 1:]) + SMALLEST_SD) * self.std], dim=1)

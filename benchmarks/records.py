@@ -1,28 +1,35 @@
-"""Records of benchmark runs (JSON lines), and the table that is made of them."""
+"""Records of benchmark runs (JSON lines), and the tables that are made of them."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import torch
+
 HERE = Path(__file__).parent
 RECORDS = HERE / "records.jsonl"
 RESULTS = HERE / "RESULTS.md"
+NOTES = HERE / "notes.md"
 PACKAGES = ("ray", "torch", "optuna", "numpy")
 
+Record = dict[str, Any]
 
-def append(record: dict[str, Any]) -> None:
+
+def append(record: Record) -> None:
     """Add one run, with when, where and on what it ran."""
     about = {
         "date": datetime.now(UTC).date().isoformat(),
         "cores": len(os.sched_getaffinity(0)),
         "machine": platform.machine(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
     }
@@ -30,18 +37,24 @@ def append(record: dict[str, Any]) -> None:
         file.write(json.dumps({**record, **about}) + "\n")
 
 
-def read() -> list[dict[str, Any]]:
+def read() -> list[Record]:
     """All runs so far."""
     return [json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()] if RECORDS.exists() else []
 
 
-def spread(values: list[float]) -> str:
+def spread(values: list[float], digits: int = 3) -> str:
     """Mean, standard deviation and number of values."""
-    deviation = f" ± {stdev(values):.3g}" if len(values) > 1 else ""
-    return f"{mean(values):.3g}{deviation} (n={len(values)})"
+    deviation = f" ± {stdev(values):.{digits}g}" if len(values) > 1 else ""
+    return f"{mean(values):.{digits}g}{deviation} (n={len(values)})"
 
 
-def write_table() -> None:
+def hardware(record: Record) -> str:
+    """What a run ran on."""
+    versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
+    return f"{record['cores']} cores, {record.get('gpu') or 'no GPU'}, {record['date']}; {versions}."
+
+
+def write_results() -> None:
     """Make RESULTS.md of all records."""
     runs = read()
     lines = [
@@ -52,27 +65,76 @@ def write_table() -> None:
     ]
     for problem in sorted({r["problem"] for r in runs}):
         own = [r for r in runs if r["problem"] == problem]
-        last = own[-1]
-        versions = ", ".join(f"{name} {number}" for name, number in last["versions"].items())
-        lines += [
-            "",
-            f"## {problem}",
-            "",
-            last["about"],
-            "",
-            f"{last['cores']} cores, no GPU, {last['date']}; {versions}.",
-            "",
-        ]
-        lines += [
-            "| method | trials | seconds per trial | tunefleet's share | best of these trials |",
-            "|---|---|---|---|---|",
-        ]
-        ours = {r["run"]: r["seconds"] / r["trials"] for r in own if r["method"] == "tunefleet"}
-        for method in dict.fromkeys(r["method"] for r in own):
-            rows = [r for r in own if r["method"] == method]
-            each = [r["seconds"] / r["trials"] for r in rows]
-            ratios = [ours[r["run"]] / t for r, t in zip(rows, each, strict=True) if r["run"] in ours]
-            lines.append(
-                f"| {method} | {rows[-1]['trials']} | {spread(each)} | {spread(ratios)} | {spread([r['best'] for r in rows])} |"
-            )
+        lines += ["", f"## {problem}", "", *TABLES.get(problem, _cost_per_trial)(own)]
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _cost_per_trial(runs: list[Record]) -> list[str]:
+    lines = [runs[-1]["about"], "", hardware(runs[-1]), ""]
+    lines += [
+        "| method | trials | seconds per trial | tunefleet's share | best of these trials |",
+        "|---|---|---|---|---|",
+    ]
+    ours = {r["run"]: r["seconds"] / r["trials"] for r in runs if r["method"] == "tunefleet"}
+    for method in dict.fromkeys(r["method"] for r in runs):
+        rows = [r for r in runs if r["method"] == method]
+        each = [r["seconds"] / r["trials"] for r in rows]
+        ratios = [ours[r["run"]] / t for r, t in zip(rows, each, strict=True) if r["run"] in ours]
+        lines.append(
+            f"| {method} | {rows[-1]['trials']} | {spread(each)} | {spread(ratios)} | {spread([r['best'] for r in rows])} |"
+        )
+    return lines
+
+
+def _replication(runs: list[Record]) -> list[str]:
+    lines = [
+        "Every study that follows a report, as it is shipped. A figure is that of the test split, over the refitted networks",
+        "(mean, standard deviation, number of networks), unless said; of several data splits it is the mean over all of them.",
+        "",
+        "| study | figure | reported | ours | reached | trials | epochs, all members | refit | minutes |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    beside: list[str] = []
+    for study in dict.fromkeys(r["study"] for r in runs):
+        last = {json.dumps(r["variant"]): r for r in runs if r["study"] == study}
+        own = list(last.values())
+        first = own[0]
+        values = [value for r in own for value in r["figures"]]
+        reached = mean(values) <= first["reported"] if first["better"] == "min" else mean(values) >= first["reported"]
+        minutes = [r["seconds"] for r in own if r["seconds"]]
+        epochs = sum(r["epochs"] * r["members"] for r in own)
+        lines.append(
+            f"| {study} | {first['figure']} | {first['reported']:.5g} | {spread(values, 5)} | {'yes' if reached else 'no'} | "
+            f"{sum(r['trials'] for r in own)} | {epochs} | {first['refit']['seeds']} | "
+            f"{sum(minutes) / 60:.1f}{'' if len(minutes) == len(own) else ' (interrupted)'} |"
+        )
+        for name in first["beside"]:
+            others = [r["beside"][name] for r in own]
+            beside.append(f"- {study}: {name} {spread(others, 5)}; ours is {mean(values) / mean(others):.3f} of it.")
+        if len(own) > 1:
+            each = "; ".join(
+                f"{', '.join(f'{k} {v}' for k, v in r['variant'].items())}: {mean(r['figures']):.5g}" for r in own
+            )
+            beside.append(f"- {study}, one by one: {each}.")
+        beside += [f"- {study}: {text}" for r in own[:1] for text in _further(r)]
+    lines += ["", *beside, "", hardware(runs[-1])]
+    if NOTES.exists():
+        lines += ["", NOTES.read_text(encoding="utf-8").strip()]
+    return lines
+
+
+def _further(record: Record) -> list[str]:
+    """Figures beside the row's own: the best trial's, and those of the refit."""
+    texts = []
+    for split, metrics in {
+        "best trial": {"value": record["value"], **record["metrics"]["best"]},
+        **record["metrics"],
+    }.items():
+        shown = {k: v for k, v in metrics.items() if not k.endswith(("_min", "_max", "_ensemble"))}
+        if split not in ("best", "validation") and shown:
+            texts.append(f"{split}: " + ", ".join(f"{k} {v:.5g}" for k, v in shown.items()))
+    return texts
+
+
+TABLES: dict[str, Callable[[list[Record]], list[str]]] = {"replication": _replication}
+"""Tables of problems that are not about the cost of a trial."""

@@ -138,7 +138,7 @@ def main(runs: int) -> None:
                 }
             )
             sys.stdout.write(f"{method}: {seconds / trials:.3f} s per trial, best {best:.4f}\n")
-    records.write_table()
+    records.write_results()
 
 
 if __name__ == "__main__":

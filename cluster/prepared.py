@@ -15,7 +15,7 @@ from search_spaces.rungs import Rungs
 from search_spaces.study import Study
 from trainables.cohort import Plan
 from trainables.folds import Split, all_rows, refit_split, search_splits
-from trainables.recipe import check_space
+from trainables.recipe import check_params, check_space
 from trainables.rehearsal import rehearse
 from trainables.rng import root_key
 from trainables.task import Array, Dataset, Task
@@ -84,6 +84,7 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
     """
     task = task or make_task(study.task, study.task_options.own, study.module_dir)
     check_space(study.search_space, task)
+    check_params(study.refit.params, task, "refit.params")
     folder = None if study.data_dir is None else Path(study.data_dir)
     if folder is not None and not folder.is_dir():
         raise DataError(f"--data: {folder} is no folder")

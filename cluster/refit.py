@@ -37,6 +37,7 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     """
     study, best = prepared.study, result.best
     options = study.refit
+    params = {**best.params, **options.params}
     split = refit_split(prepared.dataset, options, study.task_options.split_seed)
     held_out = len(split.validation) > 0
     epochs = options.epochs or (study.task_options.epochs if held_out else best.epoch)
@@ -63,17 +64,15 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
 
     arrays = ray.put((inputs, targets))
     # Networks that share no computation are spread over the workers; their numbers are the same either way.
-    together = trial_shape(
-        prepared.task, best.params, plan.splits, torch.device("cuda" if need["GPU"] else "cpu")
-    ).largest
+    together = trial_shape(prepared.task, params, plan.splits, torch.device("cuda" if need["GPU"] else "cpu")).largest
     groups = [range(first, min(first + together, options.seeds)) for first in range(0, options.seeds, together)]
-    training = [start(_train, arrays, plan, best.params, group) for group in groups]
+    training = [start(_train, arrays, plan, params, group) for group in groups]
     folded = None
     if options.folds:
         rows = np.concatenate([split.train, split.validation])
         folds = k_folds(prepared.dataset, options.folds, study.task_options.split_seed, rows, "refit.folds")
         again = replace(prepared.plan(), splits=folds, key=root_key(study.search.seed, FOLDS))
-        folded = start(_cross_validate, arrays, again, best.params)
+        folded = start(_cross_validate, arrays, again, params)
     fitted = joined([_get(one, "the refit") for one in training])
     if fitted.failures:
         listener.message(

@@ -13,6 +13,7 @@ import optuna
 from optuna.trial import TrialState
 
 from search_spaces.database import Mode, TrialDatabase, memory_database
+from search_spaces.genetic import room
 from search_spaces.outcome import Outcome
 from search_spaces.samplers import draw_seed, make_sampler
 from search_spaces.space import Params
@@ -35,7 +36,8 @@ class Proposer:
         self._seed = study.search.seed
         self.total = study.trials
         self._enqueued = study.search.enqueue
-        self._sampler = make_sampler(study.search.sampler, self._space)
+        self._sampler = make_sampler(study.search.sampler, self._space, **study.search.options)
+        self._population: int | None = study.search.options.get("population")
         self._database = database
         self._memory = memory_database(study.name, mode)
         self._asked = 0
@@ -52,9 +54,21 @@ class Proposer:
         """Trials that have not been proposed yet."""
         return max(0, self.total - self._asked)
 
+    @property
+    def generations(self) -> bool:
+        """Whether trials are proposed generation by generation."""
+        return self._population is not None
+
+    @property
+    def room(self) -> int:
+        """Trials that may be proposed now: the remaining ones, or of them what the running generation lacks."""
+        if self._population is None or not self.remaining:
+            return self.remaining
+        return min(self.remaining, room(self._memory.trials(), self._population))
+
     def ask(self, count: int) -> Sequence[Proposal]:
-        """Propose up to ``count`` new trials; fewer where the study has no more."""
-        return [self._ask_one() for _ in range(min(count, self.remaining))]
+        """Propose up to ``count`` new trials; fewer where there is no room for more."""
+        return [self._ask_one() for _ in range(min(count, self.room))]
 
     def report(self, number: int, epoch: int, value: float) -> None:
         """Record a running trial's value at a rung."""

@@ -17,6 +17,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from search_spaces.errors import StudyError, unknown
+from search_spaces.genetic import genetic_sampler
 from search_spaces.space import Params, Space
 
 
@@ -72,25 +73,26 @@ def _tpe(space: Space) -> Callable[[int], BaseSampler]:
     return build
 
 
-SAMPLERS: dict[str, Callable[[Space], Callable[[int], BaseSampler]]] = {
+SAMPLERS: dict[str, Callable[..., Callable[[int], BaseSampler]]] = {
     "random": _random,
     "grid": _grid,
     "optuna": _tpe,
+    "genetic": lambda space, **options: genetic_sampler(**options),
 }
 
 ADAPTIVE = frozenset({"optuna"})
 """Samplers that learn from finished trials, so that proposing everything at once would blind them."""
 
 
-def make_sampler(name: str, space: Space) -> Callable[[int], BaseSampler]:
-    """Return a function from a seed to the named sampler over ``space``.
+def make_sampler(name: str, space: Space, **options: Any) -> Callable[[int], BaseSampler]:
+    """Return a function from a seed to the named sampler over ``space``; ``options`` are the sampler's own.
 
     Raises:
         StudyError: for an unknown name, or a grid over a continuous range.
     """
     if name not in SAMPLERS:
         raise StudyError(f"search.sampler: {unknown('sampler', name, SAMPLERS)}")
-    return SAMPLERS[name](space)
+    return SAMPLERS[name](space, **options)
 
 
 def draw_seed(seed: int, number: int) -> int:

@@ -48,7 +48,8 @@ class CohortSearcher(Searcher):
         self._workers = workers
         self._concurrency = concurrency
         # Blocks of one size, whenever they are proposed: who shares a stack must not depend on timing.
-        self._block = concurrency if concurrency >= proposer.total else max(1, concurrency // 2)
+        whole = concurrency >= proposer.total or proposer.generations
+        self._block = concurrency if whole else max(1, concurrency // 2)
         self._queue: list[CohortPlan] = []
         self._running: dict[str, CohortPlan] = {}
         self._pending: set[int] = set()
@@ -118,7 +119,7 @@ class CohortSearcher(Searcher):
         """Fill the queue with a block of trials; returns whether there was one."""
         block, self._unfinished = self._unfinished, []
         if not block:
-            size = min(self._block, self._proposer.remaining)
+            size = min(self._block, self._proposer.room)
             if size == 0 or len(self._pending) + size > self._concurrency:
                 return False
             block = list(self._proposer.ask(size))

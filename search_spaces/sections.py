@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from search_spaces.errors import unknown
+from search_spaces.genetic import CROSSOVERS
 from search_spaces.samplers import SAMPLERS
 
 
@@ -18,6 +19,7 @@ def _whole(value: object) -> object:
 
 Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True), BeforeValidator(_whole)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_whole)]
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Members = Annotated[int, Field(ge=1, le=1000, strict=True), BeforeValidator(_whole)]
 
 
@@ -68,10 +70,33 @@ class EarlyStopping(Section):
     patience: Count | None = None
 
 
+class Genetic(Section):
+    """The sampler ``genetic``: see ``search_spaces.genetic``.
+
+    ``population`` trials make a generation. A child crosses two parents with ``crossover_probability``, else it copies
+    one; then each gene is drawn anew with ``mutation_probability``, by default 1 / number of genes. At most
+    ``elite_share`` of the parents are older than the last generation; 0 forgets them.
+    """
+
+    population: Annotated[int, Field(ge=3, le=100_000, strict=True), BeforeValidator(_whole)] = 30
+    crossover: str = "uniform"
+    crossover_probability: Share = 0.9
+    mutation_probability: Share | None = None
+    elite_share: Share = 1.0
+
+    @field_validator("crossover")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in CROSSOVERS:
+            raise ValueError(unknown("crossover", name, CROSSOVERS))
+        return name
+
+
 class Search(Section):
     """Who chooses the next trial, how many trials there are, and how many may be pending at once.
 
-    ``enqueue``: configurations that are tried first; parameters that one leaves out are sampled.
+    ``enqueue``: configurations that are tried first; parameters that one leaves out are sampled. ``genetic``: options
+    of the sampler of that name.
     """
 
     sampler: str = "random"
@@ -79,6 +104,7 @@ class Search(Section):
     seed: Seed = Field(default_factory=lambda: secrets.randbelow(2**32))
     concurrency: Count | None = None
     enqueue: list[dict[str, Any]] = []
+    genetic: Genetic | None = None
 
     @field_validator("sampler")
     @classmethod
@@ -86,6 +112,17 @@ class Search(Section):
         if name not in SAMPLERS:
             raise ValueError(unknown("sampler", name, SAMPLERS))
         return name
+
+    @model_validator(mode="after")
+    def _options(self) -> Search:
+        if self.genetic is not None and self.sampler != "genetic":
+            raise ValueError(f"genetic: has no effect with sampler '{self.sampler}'")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The sampler's own options."""
+        return (self.genetic or Genetic()).model_dump() if self.sampler == "genetic" else {}
 
 
 class Resources(Section):
@@ -104,6 +141,7 @@ class Refit(Section):
     ``seeds`` networks are trained from different initial weights. With ``track_test`` the test metrics are measured
     after every epoch, for a curve to look at; nothing is chosen by them. ``folds`` also cross-validates the chosen
     configuration over so many folds, trained as a trial is. ``subset`` does all of this on so many rows only.
+    ``params`` replaces hyperparameters of the best trial, such as a schedule that short trials cannot judge.
     """
 
     epochs: Count | None = None
@@ -111,5 +149,6 @@ class Refit(Section):
     validation: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
     patience: Count | None = None
     track_test: bool = False
+    params: dict[str, Any] = {}
     folds: Annotated[int, Field(ge=2, le=1000, strict=True), BeforeValidator(_whole)] | None = None
     subset: Count | None = None

@@ -107,6 +107,8 @@ class Study(Section):
         """
         if self.search.concurrency is not None:
             return self.search.concurrency
+        if self.search.sampler == "genetic":
+            return int(self.search.options["population"])
         return min(self.trials, 2 * workers if self.search.sampler in ADAPTIVE else MOST_PENDING)
 
     @classmethod

@@ -109,8 +109,7 @@ def check_space(space: Space, task: Task) -> None:
         TaskError: naming the parameter, the rule and the value.
     """
     for p in space.parameters:
-        if p.name not in RULES and p.name not in task.defaults:
-            raise StudyError(f"space: {unknown('parameter', p.name, set(RULES) | set(task.defaults))}")
+        _check_known(p.name, task, "space")
         if p.name in RULES:
             for value in p.ends:
                 check_value(p.name, value, f"space.{p.name}")
@@ -121,6 +120,19 @@ def check_space(space: Space, task: Task) -> None:
                 raise StudyError(
                     f"space.{p.name}: has no effect, because {other} is never {' or '.join(sorted(useful))}"
                 )
+
+
+def check_params(params: Mapping[str, Any], task: Task, where: str) -> None:
+    """Check hyperparameters that are given rather than searched; errors as in :func:`check_space`."""
+    for name, value in params.items():
+        _check_known(name, task, where)
+        if name in RULES:
+            check_value(name, value, f"{where}.{name}")
+
+
+def _check_known(name: str, task: Task, where: str) -> None:
+    if name not in RULES and name not in task.defaults:
+        raise StudyError(f"{where}: {unknown('parameter', name, set(RULES) | set(task.defaults))}")
 
 
 def network_params(task: Task, params: Mapping[str, Any]) -> dict[str, Any]:

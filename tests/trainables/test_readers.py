@@ -366,16 +366,15 @@ def test_truncated_mat_files(compressed: bool, tmp_path: Path) -> None:
         assert message(lambda: mnist_mat(path)).startswith(f"{path}: ")
 
 
-@pytest.mark.parametrize("offset", [128, 136, 145, 164, 165, 176, 192, 193])
-@pytest.mark.parametrize("value", [0, 3, 20, 255])
+@pytest.mark.parametrize("offset", [128, 136, 164, 165, 176, 192, 193])
+@pytest.mark.parametrize("value", [4, 20, 255])
 def test_damaged_mat_files(offset: int, value: int, tmp_path: Path) -> None:
     """Of types and sizes that it does not know scipy's reader crashes the process."""
     path = mat(tmp_path, IMAGES.reshape(3, 784).astype(np.uint8))
     content = bytearray(path.read_bytes())
     content[offset] = value
-    if path.read_bytes() != content:
-        path.write_bytes(content)
-        assert message(lambda: mnist_mat(path)).startswith(f"{path}: ")
+    path.write_bytes(content)
+    assert message(lambda: mnist_mat(path)).startswith(f"{path}: ")
 
 
 def test_missing_and_foreign_mat_files(tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ def _check_elements(path: Path) -> None:
     dimensions, name and numbers.
     """
     content = memoryview(path.read_bytes())
-    if content[124:128] not in (b"\x00\x01IM", b"\x01\x00MI"):
+    order = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}.get(bytes(content[124:128]))
+    if order is None:
         return  # of another version
-    order = "<" if content[126:128] == b"IM" else ">"
     for kind, body in _elements(content[128:], order):
         if kind == COMPRESSED:
             kind, body = next(_elements(memoryview(zlib.decompress(body)), order))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 import torch
@@ -136,5 +136,23 @@ def _further(record: Record) -> list[str]:
     return texts
 
 
-TABLES: dict[str, Callable[[list[Record]], list[str]]] = {"replication": _replication}
+def _augmentation(runs: list[Record]) -> list[str]:
+    last = [r for r in runs if r["run"] == runs[-1]["run"]]
+    methods = list(dict.fromkeys(r["method"] for r in last))
+    seconds = {m: [r["seconds"] for r in last if r["method"] == m] for m in methods}
+    lines = [
+        "The convolutional network of `fashion_mnist_augmented`, batches of 128, one thread; rounds in turn, medians.",
+        "",
+        hardware(last[-1]),
+        "",
+        "| method | ms per step | times the fixed batch, median of rounds |",
+        "|---|---|---|",
+    ]
+    for m in methods:
+        ratios = [a / b for a, b in zip(seconds[m], seconds[methods[0]], strict=True)]
+        lines.append(f"| {m} | {1000 * median(seconds[m]) / last[0]['steps']:.1f} | {median(ratios):.2f} |")
+    return lines
+
+
+TABLES: dict[str, Callable[[list[Record]], list[str]]] = {"augmentation": _augmentation, "replication": _replication}
 """Tables of problems that are not about the cost of a trial."""

@@ -28,6 +28,14 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a little data for every task, in the formats of the real data."""
+    from tests.trainables.data_files import write_tiny_data
+
+    return write_tiny_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One Ray on this machine for all tests that run studies in this process."""
     from cluster.ray_session import ray_session

@@ -25,6 +25,7 @@ from scipy.sparse import csc_matrix
 from torchvision import datasets
 
 from search_spaces.errors import DataError
+from tests.trainables.data_files import FILES, idx, usps_file, usps_line, write
 from trainables.readers.images import fashion_mnist, mnist, usps
 from trainables.readers.mat import mnist_mat
 from trainables.readers.table import house_prices, read_table
@@ -32,7 +33,6 @@ from trainables.task import Array
 
 IMAGES = np.arange(3 * 784).reshape(3, 28, 28) % 251
 LABELS = np.array([7, 0, 9])
-FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 BOTH = pytest.mark.parametrize("train", [True, False])
 
 
@@ -83,34 +83,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         served.shutdown()
 
 
-def idx(array: Array, kind: int = 8) -> bytes:
-    """An IDX file of bytes."""
-    return struct.pack(f">HBB{array.ndim}I", 0, kind, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
-
-
 def idx_files() -> dict[str, bytes]:
     """The four files of a tiny MNIST, whose test split has two images."""
     return dict(zip(FILES, map(idx, (IMAGES, LABELS, IMAGES[:2], LABELS[:2])), strict=True))
-
-
-def write(folder: Path, files: dict[str, bytes | None]) -> Path:
-    """Write files; None stands for a missing one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        if content is not None:
-            (folder / name).write_bytes(content)
-    return folder
-
-
-def usps_line(label: object = 7, pixels: int = 256, **replace: str) -> str:
-    """One line of a USPS file; ``p3="x"`` replaces the third cell."""
-    cells = [f"{i}:{i / 128 - 1:.6f}" for i in range(1, pixels + 1)]
-    return " ".join([str(label), *(replace.get(f"p{i}", cell) for i, cell in enumerate(cells, start=1))])
-
-
-def usps_file(*lines: str, rows: int = 3) -> bytes:
-    """A USPS file of these lines, or of so many good ones."""
-    return bz2.compress("".join(f"{line} \n" for line in lines or [usps_line(i + 1) for i in range(rows)]).encode())
 
 
 def message(read: Callable[[], object]) -> str:

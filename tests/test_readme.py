@@ -11,7 +11,8 @@ from typer.main import get_command
 from cluster.cli import app
 from cluster.runner import run
 from search_spaces import Study
-from search_spaces.yaml_file import parse_yaml
+from trainables.recipe import check_params
+from trainables.tasks import make_task
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,9 +32,12 @@ def test_the_example_of_a_task_runs(local_ray: None, tmp_path: Path) -> None:
     assert result.refit.test["loss"] < 0.1  # the noise alone is 0.01, the mean 0.5
 
 
-def test_the_study_file_that_is_explained_is_valid() -> None:
-    study = Study(**parse_yaml(next(b for b in blocks("yaml") if b.startswith("# mine.yaml")), "README"))
+def test_the_study_file_that_is_explained_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(next(b for b in blocks("yaml") if b.startswith("# mine.yaml")))
+    study = Study.load(tmp_path / "mine.yaml")
+    check_params(study.refit.params, make_task(study.task, {}), "refit.params")
     assert study.trials == 100 and study.early_stopping.patience == 30
+    assert Study.load(tmp_path / "mine.yaml", profile="quick").trials == 8
 
 
 def test_every_command_exists() -> None:

@@ -94,7 +94,8 @@ class FusedStack(Stack):
         self.base.train(training)
         untouched = copy.deepcopy(self.base)
         try:
-            return self._checked(function, training, _copies(arguments))
+            # Views of a copy: a trace holds for strides as well, and those of a view are not those of its copy.
+            return self._checked(function, training, (self.layout.views(self.theta.clone()), *_copies(arguments[1:])))
         except Exception:
             self.base = untouched  # whoever goes on with it must not notice that it has run
             raise

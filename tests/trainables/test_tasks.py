@@ -105,7 +105,7 @@ def test_fused_and_loop_agree(
     networks = members(task, 2, rates=(0.1, 0.5), **params)
     for network, rows in zip(networks, (slice(16), slice(8, 24)), strict=True):
         fit_layers(network, x[rows], y[rows])
-    x, y = ((t.double() if t.is_floating_point() else t).expand(2, *t.shape) for t in (x, y))
+    x, y = (torch.stack([t, t]).double() if t.is_floating_point() else torch.stack([t, t]) for t in (x, y))
     shares, keys = torch.full((2, 24), 1 / 24, dtype=torch.float64), torch.tensor([1, 2])
     stacks = [make(kind, task, networks, [Recipe(lr=0.01)] * 2, 1) for kind in (FusedStack, LoopStack)]
     for stack in stacks:

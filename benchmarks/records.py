@@ -104,7 +104,7 @@ def _replication(runs: list[Record]) -> list[str]:
         minutes = [r["seconds"] for r in own if r["seconds"]]
         epochs = sum(r["epochs"] * r["members"] for r in own)
         lines.append(
-            f"| {study} | {first['figure']} | {first['reported']:.5g} | {spread(values, 5)} | {'yes' if reached else 'no'} | "
+            f"| {study}{' (' + first['profile'] + ')' if first.get('profile') else ''} | {first['figure']} | {first['reported']:.5g} | {spread(values, 5)} | {'yes' if reached else 'no'} | "
             f"{sum(r['trials'] for r in own)} | {epochs} | {first['refit']['seeds']} | "
             f"{sum(minutes) / 60:.1f}{'' if len(minutes) == len(own) else ' (interrupted)'} |"
         )

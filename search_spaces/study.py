@@ -137,15 +137,14 @@ class Study(Section):
         if ":" in str(raw.get("task", "")):
             defaults["module_dir"] = str(path.resolve().parent)
         merged = {**defaults, **raw}
-        for dotted, value in {**changes, **(overrides or {})}.items():
+        for dotted, value in (*changes.items(), *(overrides or {}).items()):
             _override(merged, dotted, value)
         return cls(**{str(key): value for key, value in merged.items()})
 
     def to_yaml(self) -> str:
         """The study as resolved: seed and number of trials included; loads as the same study."""
-        raw = self.model_dump(exclude_none=True)
-        raw["search"]["trials"] = self.trials
-        return dump_yaml(raw)
+        search = self.search.model_copy(update={"trials": self.trials})
+        return dump_yaml(self.model_copy(update={"search": search}).model_dump(exclude_none=True))
 
 
 def shipped_studies() -> dict[str, Path]:

@@ -143,7 +143,8 @@ def _digest(row: Row, variant: Mapping[str, Any]) -> str:
     """Of what a study file says, its comments and other profiles aside."""
     said = read_yaml(shipped_studies()[row.study])
     profile = said.pop("profiles", {}).get(row.profile)
-    return hashlib.sha256(json.dumps([said, profile, dict(variant)], sort_keys=True).encode()).hexdigest()[:12]
+    parts = [said, dict(variant), *([profile] if profile else [])]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _figures(row: Row, result: StudyResult) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 
 from rich.console import Console
@@ -10,6 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from cluster.recorder import Listener, SearchInfo
 from search_spaces.outcome import Outcome, State
 from trainables.report import CohortConfig, CohortReport
+
+REFIT_LINE_SECONDS = 30.0
+"""Between two lines about a refit, on a pipe."""
 
 
 class ConsoleProgress(Listener):
@@ -31,6 +35,8 @@ class ConsoleProgress(Listener):
         self._info: SearchInfo | None = None
         self._study: TaskID | None = None
         self._cohorts: dict[str, TaskID] = {}
+        self._refit: TaskID | None = None
+        self._said_at = time.monotonic()
         self._reasons: set[str] = set()
         self._done = 0
         self._best: tuple[int, float] | None = None
@@ -95,6 +101,15 @@ class ConsoleProgress(Listener):
             value = "-" if outcome.value is None else f"{outcome.value:.5g}"
             what = f"trial {outcome.number} {outcome.state.value.lower()} after {outcome.epochs} epochs, {info.metric} {value}"
             self.message(f"[{self._done}/{info.total}] {what}; {self._note() or 'none complete yet'}")
+
+    def refit_progress(self, done: int, total: int) -> None:
+        """See :class:`cluster.recorder.Listener`."""
+        if self._refit is None:
+            self._refit = self._progress.add_task("refit", total=total, unit="epochs", note="")
+        self._progress.update(self._refit, completed=done)
+        if not self._live and time.monotonic() - self._said_at > REFIT_LINE_SECONDS:
+            self._said_at = time.monotonic()
+            self.message(f"refit: {done}/{total} epochs")
 
     def message(self, text: str) -> None:
         """See :class:`cluster.recorder.Listener`."""

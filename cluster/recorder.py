@@ -56,6 +56,9 @@ class Listener:
     def trial_ended(self, outcome: Outcome) -> None:
         """A trial is finished."""
 
+    def refit_progress(self, done: int, total: int) -> None:
+        """So many epochs of the refit are done, of all its networks together."""
+
     def message(self, text: str) -> None:
         """Something worth a line."""
 

@@ -26,6 +26,9 @@ from trainables.rng import root_key
 from trainables.shape import trial_shape
 from trainables.task import Array, Pair, Task
 from trainables.trainable import worker_device
+from trainables.trial_run import Epoch
+
+PROGRESS_SECONDS = 2.0
 
 
 def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: Listener) -> None:
@@ -66,13 +69,16 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     # Networks that share no computation are spread over the workers; their numbers are the same either way.
     together = trial_shape(prepared.task, params, plan.splits, torch.device("cuda" if need["GPU"] else "cpu")).largest
     groups = [range(first, min(first + together, options.seeds)) for first in range(0, options.seeds, together)]
-    training = [start(_train, arrays, plan, params, group) for group in groups]
+    reached: Any = ray.remote(num_cpus=0)(_Reached).remote()
+    training = [start(_train, arrays, plan, params, group, reached) for group in groups]
     folded = None
     if options.folds:
         rows = np.concatenate([split.train, split.validation])
         folds = k_folds(prepared.dataset, options.folds, study.task_options.split_seed, rows, "refit.folds")
         again = replace(prepared.plan(), splits=folds, key=root_key(study.search.seed, FOLDS))
         folded = start(_cross_validate, arrays, again, params)
+    while ray.wait(training, num_returns=len(training), timeout=PROGRESS_SECONDS)[1]:
+        listener.refit_progress(_get(reached.read.remote(), "the refit"), options.seeds * epochs)
     fitted = joined([_get(one, "the refit") for one in training])
     if fitted.failures:
         listener.message(
@@ -106,8 +112,28 @@ def _get(reference: Any, what: str) -> Any:
         raise SearchFailed(f"{what} failed, its worker's process died: {reason(error)}") from error
 
 
-def _train(task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any], seeds: range) -> Refit:
-    return train_refit(task, Data.on(worker_device(), *arrays), plan, params, seeds)
+class _Reached:
+    """An actor that knows how far the networks of a refit are."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[int, int] = {}
+
+    def note(self, epochs: dict[int, int]) -> None:
+        """Epochs by seed."""
+        self._epochs.update(epochs)
+
+    def read(self) -> int:
+        """Epochs of all networks together."""
+        return sum(self._epochs.values())
+
+
+def _train(
+    task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any], seeds: range, reached: Any
+) -> Refit:
+    def note(results: dict[int, Epoch]) -> None:
+        reached.note.remote({seed: epoch.epoch for seed, epoch in results.items()})
+
+    return train_refit(task, Data.on(worker_device(), *arrays), plan, params, seeds, note)
 
 
 def _cross_validate(task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any]) -> dict[str, float]:

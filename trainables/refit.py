@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from trainables.cohort import Cohort, Data, Plan
 from trainables.recipe import network_params
 from trainables.stack import Values, finished_means, sample_values
 from trainables.task import Task
+from trainables.trial_run import Epoch
 
 EVALUATION_ROWS = 1024
 
@@ -37,13 +38,22 @@ class Refit:
     failures: list[str]
 
 
-def train_refit(task: Task, data: Data, plan: Plan, params: Mapping[str, Any], seeds: Iterable[int]) -> Refit:
-    """Train one network per seed as one stack, each with its own early stop."""
+def train_refit(
+    task: Task,
+    data: Data,
+    plan: Plan,
+    params: Mapping[str, Any],
+    seeds: Iterable[int],
+    on_epoch: Callable[[dict[int, Epoch]], object] = lambda results: None,
+) -> Refit:
+    """Train one network per seed as one stack, each with its own early stop; ``on_epoch`` gets results by seed."""
     cohort = Cohort(task, data, plan, [(seed, params) for seed in seeds])
     history: list[dict[str, float]] = []
     held_out = len(plan.splits[0].validation) > 0
     while cohort.live:
-        for seed, epoch in cohort.advance().items():
+        results = cohort.advance()
+        on_epoch(results)
+        for seed, epoch in results.items():
             # Without held-out rows the cohort's own metrics are those of training.
             measured = {
                 f"validation_{k}" if held_out and not k.startswith("test_") else k: v for k, v in epoch.metrics.items()

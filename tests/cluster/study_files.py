@@ -30,6 +30,18 @@ def digits_study(search: Mapping[str, Any] | None = None, **sections: Any) -> St
     )
 
 
+FEW = {"task_options.subset": 100, "refit.subset": 150}
+"""Subsets of the tiny data, in place of those of a shipped study."""
+
+
+def shipped_on(data: Path, name: str, profile: str | None = None, changes: Mapping[str, Any] | None = None) -> Study:
+    """A shipped study on the tiny data."""
+    full = Study.load(name, profile=profile)
+    subsets = {"task_options.subset": full.task_options.subset, "refit.subset": full.refit.subset}
+    few = {key: FEW[key] for key, rows in subsets.items() if rows is not None}
+    return Study.load(name, {"data_dir": str(data), **few, **(changes or {})}, profile)
+
+
 OWN_TASK = '''
 import os
 import numpy as np

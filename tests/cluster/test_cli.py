@@ -26,7 +26,7 @@ MISTAKES = {
     "space.lr.hihg=3": "error: space.lr: unknown key 'hihg'; did you mean 'high'?",
     "space.widht=3": "error: space: unknown parameter 'widht'; did you mean 'width'?",
     "search.sampler=tpee": "error: search.sampler: unknown sampler 'tpee'; valid: grid, optuna, random",
-    "task=digit": "error: task: unknown task 'digit'; did you mean 'digits'? (valid: digits, regression, spirals)",
+    "task=digit": "error: task: unknown task 'digit'; did you mean 'digits'? (valid: colored_usps, digits, ",
     "task=nowhere:Task": "error: task: cannot import 'nowhere'",
     "space.lr.low=1": "error: space.lr: low must not exceed high, got low=1 and high=0.1",
     "space.lr.low=0": "error: space.lr: a log range must lie above 0, got low=0",
@@ -79,7 +79,7 @@ def test_a_study_that_is_not_yaml(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("run", "nowhere"), "error: unknown study 'nowhere'; valid: digits, "),
+        (("run", "nowhere"), "error: unknown study 'nowhere'; valid: colored_usps, digits, "),
         (("run", "nowhere.yaml"), "error: nowhere.yaml: cannot be read as a study file, No such file or directory"),
         (("run", "s.yaml", "--data", "nowhere"), "nowhere is no folder"),
         (("run", "regression_sgd", "--data", "."), "train_data.csv: this data file is missing"),

@@ -12,6 +12,7 @@ from cluster.prepared import REFIT, prepare
 from cluster.runner import run
 from search_spaces import Study
 from search_spaces.study import shipped_studies
+from tests.cluster.study_files import shipped_on
 from trainables.cohort import Data, Plan
 from trainables.folds import refit_split
 from trainables.refit import evaluate, networks_of, train_refit
@@ -22,10 +23,8 @@ MANCINI = {"optimizer": "adam", "activation": "leaky_relu", "lr": 0.006, "l2": 0
 
 
 @pytest.mark.parametrize("name", shipped_studies())
-def test_every_shipped_study_is_ready_to_run(name: str) -> None:
-    text = shipped_studies()[name].read_text()
-    assert text.startswith("# ") and text.splitlines()[1].startswith("# ")
-    assert prepare(Study.load(name)).splits
+def test_every_shipped_study_is_ready_to_run(name: str, tiny_data: Path) -> None:
+    assert prepare(shipped_on(tiny_data, name)).splits
 
 
 @pytest.mark.slow

@@ -1,0 +1,122 @@
+"""The refit: where its seeds are trained, its cross-validation, and the test split, which is read once, at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import cluster.refit
+from cluster.cli import app
+from cluster.prepared import FOLDS, REFIT, prepare
+from cluster.runner import resume, run
+from search_spaces import Study
+from search_spaces.errors import DataError
+from tests.cluster.study_files import digits_study, shipped_on
+from trainables.cohort import Data, Plan
+from trainables.folds import k_folds, refit_split
+from trainables.refit import Refit, cross_validate, joined, networks_of, train_refit
+from trainables.rng import root_key
+from trainables.task import Dataset, Pair
+from trainables.tasks.digits import Digits
+
+CPU = torch.device("cpu")
+
+
+class Recorded(Digits):
+    """Writes down who reads its test split, and when; may fail at it."""
+
+    def __init__(self, log: Path, broken: bool = False) -> None:
+        self.log = log
+        self.broken = broken
+
+    def load(self, data_dir: Path | None) -> Dataset:
+        dataset = super().load(data_dir)
+
+        def read() -> Pair | None:
+            with self.log.open("a") as file:
+                file.write(f"{os.getpid()} {datetime.now().isoformat()}\n")
+            if self.broken:
+                raise OSError("the disk is gone")
+            return dataset.read_test()
+
+        return Dataset(dataset.inputs, dataset.targets, test=read)
+
+
+@pytest.mark.parametrize("track_test", [False, True])
+def test_the_test_split_is_read_once_after_the_last_trial(local_ray: None, track_test: bool, tmp_path: Path) -> None:
+    study = digits_study({"trials": 4}, refit={"seeds": 2, "epochs": 2, "track_test": track_test})
+    result = run(study, out=tmp_path / "out", task=Recorded(tmp_path / "log"))
+    ((process, when),) = (line.split() for line in (tmp_path / "log").read_text().splitlines())
+    assert int(process) == os.getpid()
+    assert set(result.trials.state) == {"COMPLETE"}
+    assert max(t.datetime_complete for t in result.frozen_trials) <= datetime.fromisoformat(when)
+    assert result.refit.test["accuracy"] > 0.1
+
+
+def test_a_broken_test_split_costs_no_trial(local_ray: None, tmp_path: Path) -> None:
+    task = Recorded(tmp_path / "log", broken=True)
+    study = digits_study({"trials": 4}, refit={"epochs": 2})
+    with pytest.raises(
+        DataError, match=r"^test: cannot be read, OSError: the disk is gone \(test_refit\.py, line \d+\)$"
+    ):
+        run(study, out=tmp_path / "out", task=task)
+    assert (tmp_path / "log").read_text().count("\n") == 1
+    task.broken = False
+    result = resume(tmp_path / "out", task=task)
+    assert set(result.trials.state) == {"COMPLETE"} and result.state == "finished"
+    assert result.refit.test["accuracy"] > 0.1
+
+
+def test_cross_validation_of_the_chosen_configuration(local_ray: None, tmp_path: Path) -> None:
+    study = digits_study({"trials": 2}, refit={"epochs": 2, "folds": 3, "validation": 0.1, "subset": 600})
+    result = run(study, out=tmp_path / "out")
+    kfold = json.loads((tmp_path / "out" / "best" / "metrics.json").read_text())["kfold"]
+    assert kfold == result.refit.kfold == result.summary()["refit"]["kfold"]
+    prepared = prepare(study)
+    split = refit_split(prepared.dataset, study.refit, 0)
+    splits = k_folds(prepared.dataset, 3, 0, np.concatenate([split.train, split.validation]))
+    plan = Plan(splits, study.task_options.epochs, root_key(study.search.seed, FOLDS))
+    data = Data.on(CPU, prepared.inputs, prepared.targets)
+    assert kfold == pytest.approx(cross_validate(prepared.task, data, plan, result.best.params), rel=1e-4)
+    shown = CliRunner().invoke(app, ["show", str(tmp_path / "out")]).output
+    for name, value in kfold.items():
+        assert f"kfold {name} {value:.5g}" in shown
+
+
+def test_convolutional_seeds_are_spread_over_workers(
+    local_ray: None, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[int] = []
+
+    def counted(refits: list[Refit]) -> Refit:
+        parts.extend(len(refit.states) for refit in refits)
+        return joined(refits)
+
+    monkeypatch.setattr(cluster.refit, "joined", counted)
+    small: dict[str, Any] = {"space.filters_1": 2, "space.filters_2": 3, "refit.seeds": 3, "task_options.epochs": 1}
+    study: Study = shipped_on(tiny_data, "usps", "quick", small)
+    result = run(study, out=tmp_path / "out")
+    assert parts == [1, 1, 1]
+    prepared = prepare(study)
+    plan = Plan(
+        [refit_split(prepared.dataset, study.refit, 0)],
+        result.study.refit.epochs or 0,
+        root_key(study.search.seed, REFIT),
+        keep_best=True,
+    )
+    data = Data.on(CPU, prepared.inputs, prepared.targets)
+    together = train_refit(prepared.task, data, plan, result.best.params, range(3))
+    for own, expected in zip(
+        result.refit.networks, networks_of(prepared.task, result.best.params, together.states), strict=True
+    ):
+        for name, tensor in expected.state_dict().items():
+            assert torch.allclose(own.state_dict()[name], tensor, rtol=1e-4, atol=1e-6), name
+    assert result.history.train_loss.tolist() == pytest.approx([r["train_loss"] for r in together.history], rel=1e-4)

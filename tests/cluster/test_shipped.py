@@ -1,0 +1,34 @@
+"""Every shipped study runs from end to end, at its quick profile and on a little data."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from cluster.runner import run
+from search_spaces.study import shipped_studies
+from tests.cluster.study_files import shipped_on
+
+QUICK = {"usps", "colored_usps", "fashion_mnist_optuna_dropout"}
+"""One study without and two with a search, one of them with folds in its refit."""
+
+SHORT = {"search.trials": 3, "task_options.epochs": 2, "refit.epochs": 2, "refit.seeds": 2}
+"""For studies that have no quick profile."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in shipped_studies()]
+)
+def test_a_shipped_study_runs(local_ray: None, name: str, tiny_data: Path, tmp_path: Path) -> None:
+    profiled = "\nprofiles:" in shipped_studies()[name].read_text()
+    study = shipped_on(tiny_data, name, "quick") if profiled else shipped_on(tiny_data, name, changes=SHORT)
+    result = run(study, out=tmp_path / "out")
+    assert result.state == "finished"
+    assert len(result.trials) == study.trials
+    assert not set(result.trials.state) & {"FAIL", "RUNNING"}
+    assert math.isfinite(result.refit.test["loss"])
+    assert len(result.refit.networks) == study.refit.seeds
+    assert bool(result.refit.kfold) == (study.refit.folds is not None)
+    assert result.dir.report_page.is_file()

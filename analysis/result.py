@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,15 +84,17 @@ class StudyResult:
     Args:
         folder: where the study was run.
         task: the task object, where it cannot be made from the study file (a class of a notebook).
+        dataset: the task's data, where they have been read already.
 
     Raises:
         OutputError: if the folder holds no study.
     """
 
-    def __init__(self, folder: str | Path | StudyDir, task: Task | None = None) -> None:
+    def __init__(self, folder: str | Path | StudyDir, task: Task | None = None, dataset: Dataset | None = None) -> None:
         self.dir = folder if isinstance(folder, StudyDir) else StudyDir.open(folder)
         self.study: Study = self.dir.study()
         self._task = task
+        self._dataset = dataset
 
     @cached_property
     def task(self) -> Task:
@@ -101,16 +103,17 @@ class StudyResult:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The task's data, read again from the study's data folder; its test split is read at most once.
+        """The task's data, read again from the study's data folder where they were not given.
 
         Raises:
             DataError: if they cannot be read.
         """
+        if self._dataset is not None:
+            return self._dataset
         try:
-            data = self.task.load(Path(self.study.data_dir) if self.study.data_dir else None)
+            return self.task.load(Path(self.study.data_dir) if self.study.data_dir else None)
         except OSError as error:
             raise DataError(f"the data of task {self.study.task} cannot be read, {reason(error)}") from error
-        return replace(data, test=cache(data.test)) if callable(data.test) else data
 
     @cached_property
     def optuna_study(self) -> optuna.Study:

@@ -94,10 +94,10 @@ def _execute(
                 if to_search:
                     search(folder, prepared, database, proposer, listener)
                 try:
-                    refit(folder, prepared, StudyResult(folder, prepared.task), listener)
+                    refit(folder, prepared, StudyResult(folder, prepared.task, prepared.dataset), listener)
                 except TunefleetError:
-                    write_report(StudyResult(folder, prepared.task))  # of the search, at least
+                    write_report(StudyResult(folder, prepared.task, prepared.dataset))  # of the search, at least
                     raise
                 listener.message("drawing the figures of the report")
-                write_report(StudyResult(folder, prepared.task))
-    return StudyResult(folder, prepared.task)
+                write_report(StudyResult(folder, prepared.task, prepared.dataset))
+    return StudyResult(folder, prepared.task, prepared.dataset)

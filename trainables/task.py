@@ -47,7 +47,7 @@ class Dataset:
             )
 
     def read_test(self) -> Pair | None:
-        """Read the test split; None where the task has none.
+        """Read the test split, when it is first asked for; None where the task has none.
 
         Raises:
             DataError: if it cannot be read, or is not fit for use.
@@ -58,7 +58,9 @@ class Dataset:
             raise
         except Exception as error:  # of a user's own task
             raise DataError(f"test: cannot be read, {reason(error)}") from error
-        return None if pair is None else self._alike(checked_pair(pair, "test"), "test")
+        rows = None if pair is None else self._alike(checked_pair(pair, "test"), "test")
+        object.__setattr__(self, "test", rows)
+        return rows
 
     @property
     def labels(self) -> bool:

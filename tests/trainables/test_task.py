@@ -45,11 +45,14 @@ def test_the_test_split_is_read_when_asked_for() -> None:
 
     def read() -> tuple[np.ndarray, np.ndarray]:
         reads.append(1)
-        return X, Y[:3]
+        return X, Y[: 3 if len(reads) < 2 else 4]
 
     dataset = Dataset(X, Y, test=read)
     assert not reads
     with pytest.raises(DataError, match="^test: inputs and targets must have as many rows"):
         dataset.read_test()
+    assert dataset.read_test() is not None
+    assert dataset.read_test() is not None
+    assert len(reads) == 2
     assert Dataset(X, Y).read_test() is None
     assert Dataset(X, Y, test=(X, Y)).read_test() is not None

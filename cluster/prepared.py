@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ray import cloudpickle
 
 from search_spaces.errors import DataError, StudyError, TaskError, TunefleetError, reason
 from search_spaces.rungs import Rungs
 from search_spaces.study import Study
 from trainables.cohort import Plan
-from trainables.folds import Split, all_rows, refit_split, search_splits
+from trainables.folds import Split, all_rows, k_folds, refit_split, search_splits
 from trainables.recipe import check_params, check_space
 from trainables.rehearsal import rehearse
 from trainables.rng import root_key
@@ -72,6 +73,16 @@ class Prepared:
             cloudpickle.unregister_pickle_by_value(module)
 
 
+def cross_validated(study: Study, dataset: Dataset, refitted: Split) -> list[Split]:
+    """The folds that ``refit.folds`` asks for, of all rows of the refit.
+
+    Raises:
+        DataError: if there are fewer rows than folds.
+    """
+    rows = np.concatenate([refitted.train, refitted.validation])
+    return k_folds(dataset, study.refit.folds or 1, study.task_options.split_seed, rows, "refit.folds")
+
+
 def prepare(study: Study, task: Task | None = None) -> Prepared:
     """Make the task, check the space against it, read the training data.
 
@@ -98,7 +109,11 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
         raise TaskError(f"{type(task).__name__}.load: must return a Dataset, got {type(dataset).__name__}")
     inputs, targets = all_rows(dataset)
     rehearse(task, study.search_space, inputs, targets)
-    held_out = refit_split(dataset, study.refit, study.task_options.split_seed).validation
-    if study.refit.patience is not None and not len(held_out):
+    if study.refit.params:
+        rehearse(task, study.search_space, inputs, targets, study.refit.params)
+    refitted = refit_split(dataset, study.refit, study.task_options.split_seed)
+    if study.refit.folds:
+        cross_validated(study, dataset, refitted)
+    if study.refit.patience is not None and not len(refitted.validation):
         raise StudyError("refit.patience: needs rows to judge by, and none are held out; set refit.validation")
     return Prepared(study, task, dataset, inputs, targets, search_splits(dataset, study.task_options))

@@ -15,12 +15,12 @@ from ray.exceptions import RayError, RayTaskError
 from analysis.result import StudyResult, write_best, write_metrics
 from analysis.study_dir import StudyDir
 from analysis.tensorboard_log import TensorBoardLog
-from cluster.prepared import FOLDS, REFIT, Prepared
+from cluster.prepared import FOLDS, REFIT, Prepared, cross_validated
 from cluster.ray_session import worker_resources
 from cluster.recorder import Listener
 from search_spaces.errors import SearchFailed, TunefleetError, reason
 from trainables.cohort import Data, Plan
-from trainables.folds import k_folds, refit_split
+from trainables.folds import refit_split
 from trainables.refit import Refit, cross_validate, evaluate, joined, networks_of, train_refit
 from trainables.rng import root_key
 from trainables.shape import trial_shape
@@ -38,48 +38,31 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
         SearchFailed: if no trial has completed, or no refit trains to its end.
         DataError: if the test data cannot be read.
     """
-    study, best = prepared.study, result.best
-    options = study.refit
-    params = {**best.params, **options.params}
-    split = refit_split(prepared.dataset, options, study.task_options.split_seed)
-    held_out = len(split.validation) > 0
-    epochs = options.epochs or (study.task_options.epochs if held_out else best.epoch)
-    described = f"{len(split.train)} rows" + (f", {len(split.validation)} held out" if held_out else "")
-    listener.message(f"refitting trial {best.number}: {options.seeds} x {epochs} epochs on {described}")
-    test = prepared.dataset.read_test() if options.track_test else None
-    inputs, targets, watch = prepared.inputs, prepared.targets, None
-    if test is not None:
-        watch = np.arange(len(inputs), len(inputs) + len(test[0]))
-        inputs, targets = np.concatenate([inputs, test[0]]), np.concatenate([targets, test[1]])
-    plan = Plan(
-        splits=[split],
-        epochs=epochs,
-        key=root_key(study.search.seed, REFIT),
-        patience=options.patience if held_out else None,
-        keep_best=True,
-        watch=watch,
-    )
+    study, best, task = prepared.study, result.best, prepared.task
+    options, params = study.refit, {**best.params, **study.refit.params}
+    plan, arrays = _plan(prepared, best.epoch)
+    (split,) = plan.splits
+    rows = f"{len(split.train)} rows" + (f", {len(split.validation)} held out" if len(split.validation) else "")
+    listener.message(f"refitting trial {best.number}: {options.seeds} x {plan.epochs} epochs on {rows}")
     need, _ = worker_resources(study.resources)
-    worker: dict[str, Any] = {"num_cpus": need["CPU"], "num_gpus": need["GPU"]}
 
     def start(function: Callable[..., Any], *arguments: Any) -> Any:
-        return ray.remote(**worker)(function).remote(prepared.task, *arguments)
+        return ray.remote(num_cpus=need["CPU"], num_gpus=need["GPU"])(function).remote(task, *arguments)
 
-    arrays = ray.put((inputs, targets))
+    stored = ray.put(arrays)
     # Networks that share no computation are spread over the workers; their numbers are the same either way.
-    together = trial_shape(prepared.task, params, plan.splits, torch.device("cuda" if need["GPU"] else "cpu")).largest
+    together = trial_shape(task, params, plan.splits, torch.device("cuda" if need["GPU"] else "cpu")).largest
     groups = [range(first, min(first + together, options.seeds)) for first in range(0, options.seeds, together)]
     reached: Any = ray.remote(num_cpus=0)(_Reached).remote()
-    training = [start(_train, arrays, plan, params, group, reached) for group in groups]
+    training = [start(_train, stored, plan, params, group, reached) for group in groups]
     folded = None
     if options.folds:
-        rows = np.concatenate([split.train, split.validation])
-        folds = k_folds(prepared.dataset, options.folds, study.task_options.split_seed, rows, "refit.folds")
+        folds = cross_validated(study, prepared.dataset, split)
         again = replace(prepared.plan(), splits=folds, key=root_key(study.search.seed, FOLDS))
-        folded = start(_cross_validate, arrays, again, params)
+        folded = start(_cross_validate, stored, again, params)
     while ray.wait(training, num_returns=len(training), timeout=PROGRESS_SECONDS)[1]:
-        listener.refit_progress(_get(reached.read.remote(), "the refit"), options.seeds * epochs)
-    fitted = joined([_get(one, "the refit") for one in training])
+        listener.refit_progress(_get(reached.read.remote(), "the refit"), options.seeds * plan.epochs)
+    fitted = joined([_get(part, "the refit") for part in training])
     if fitted.failures:
         listener.message(
             f"{len(fitted.failures)} of {options.seeds} refits failed and are left out: {fitted.failures[0]}"
@@ -87,16 +70,34 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     write_best(folder, study.task, fitted.params, fitted.states)
     with folder.replacing(folder.best_history) as aside:
         pd.DataFrame(fitted.history).to_csv(aside, index=False)
-    TensorBoardLog(folder.tensorboard, study.search_space, epochs).refit(fitted.history)
-    if not options.track_test:
-        test = prepared.dataset.read_test()
-    held = (prepared.inputs[split.validation], prepared.targets[split.validation]) if held_out else None
-    validation, tested = (
-        _get(start(_measure, fitted, pair), f"the {what} of the refit") if pair is not None else {}
-        for pair, what in ((held, "validation"), (test, "test"))
+    TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs).refit(fitted.history)
+    held = (prepared.inputs[split.validation], prepared.targets[split.validation]) if len(split.validation) else None
+    validation, test = (
+        {} if pair is None else _get(start(_measure, fitted, pair), f"the {what} of the refit")
+        for pair, what in ((held, "validation"), (prepared.dataset.read_test(), "test"))
     )
     kfold = {} if folded is None else _get(folded, "the cross-validation of the refit")
-    write_metrics(folder, validation, tested, kfold)
+    write_metrics(folder, validation, test, kfold)
+
+
+def _plan(prepared: Prepared, best_epoch: int) -> tuple[Plan, tuple[Array, Array]]:
+    """How the refit is trained, and the rows its plan points to: with ``track_test`` those of the test split too."""
+    study, options = prepared.study, prepared.study.refit
+    split = refit_split(prepared.dataset, options, study.task_options.split_seed)
+    held_out = len(split.validation) > 0
+    inputs, targets, watch = prepared.inputs, prepared.targets, None
+    if options.track_test and (test := prepared.dataset.read_test()) is not None:
+        watch = np.arange(len(inputs), len(inputs) + len(test[0]))
+        inputs, targets = np.concatenate([inputs, test[0]]), np.concatenate([targets, test[1]])
+    plan = Plan(
+        splits=[split],
+        epochs=options.epochs or (study.task_options.epochs if held_out else best_epoch),
+        key=root_key(study.search.seed, REFIT),
+        patience=options.patience if held_out else None,
+        keep_best=True,
+        watch=watch,
+    )
+    return plan, (inputs, targets)
 
 
 def _get(reference: Any, what: str) -> Any:

@@ -6,6 +6,7 @@ What is wrong for every trial should be said once, at once, rather than by each 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +25,12 @@ SUFFIXES = ("_min", "_max", "_ensemble")
 TOLERANCE = 1e-4
 
 
-def rehearse(task: Task, space: Space, inputs: Array, targets: Array) -> None:
+def rehearse(
+    task: Task, space: Space, inputs: Array, targets: Array, replaced: Mapping[str, Any] | None = None
+) -> None:
     """Build a network of the space's first values (or, where that fails, of its last) and score a few rows with it.
+
+    ``replaced`` are hyperparameters that take the place of the space's.
 
     Raises:
         TaskError: if the task breaks a rule of its interface, or works for neither configuration.
@@ -36,7 +41,7 @@ def rehearse(task: Task, space: Space, inputs: Array, targets: Array) -> None:
     rows = torch.from_numpy(np.array(inputs[:ROWS])), torch.from_numpy(np.array(targets[:ROWS]))
     first: Exception | None = None
     for last in (False, True):
-        params = network_params(task, space.corner(last))
+        params = network_params(task, {**space.corner(last), **(replaced or {})})
         try:
             network = build(task, params, key=0)
         except Exception as error:  # of this configuration, perhaps, and of no other

@@ -14,16 +14,12 @@ from tests.cluster.study_files import shipped_on
 QUICK = {"usps", "colored_usps", "fashion_mnist_optuna_dropout"}
 """One study without and two with a search, one of them with folds in its refit."""
 
-SHORT = {"search.trials": 3, "task_options.epochs": 2, "refit.epochs": 2, "refit.seeds": 2}
-"""For studies that have no quick profile."""
-
 
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in shipped_studies()]
 )
 def test_a_shipped_study_runs(local_ray: None, name: str, tiny_data: Path, tmp_path: Path) -> None:
-    profiled = "\nprofiles:" in shipped_studies()[name].read_text()
-    study = shipped_on(tiny_data, name, "quick") if profiled else shipped_on(tiny_data, name, changes=SHORT)
+    study = shipped_on(tiny_data, name, "quick")
     result = run(study, out=tmp_path / "out")
     assert result.state == "finished"
     assert len(result.trials) == study.trials

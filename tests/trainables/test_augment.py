@@ -49,6 +49,10 @@ def test_evaluation_and_zero_rates_change_nothing() -> None:
     assert unchanged(changed(IMAGES, augment=0, **{k: v for k, v in EVERYTHING.items() if k != "augment"})).all()
 
 
+def test_rates_are_no_part_of_a_saved_network() -> None:
+    assert Augment(**EVERYTHING).state_dict() == {}
+
+
 def test_a_certain_flip_mirrors() -> None:
     out = changed(IMAGES, flip=1)
     assert out.dtype == torch.float32

@@ -46,6 +46,10 @@ def test_colours_are_seeded(tiny_data: Path) -> None:
     assert np.array_equal(colours[0], colours[1])
     assert not np.array_equal(colours[0], colours[2])
     assert (np.bincount(colours[0]) > 20).all()
+    dataset = TASK.load(tiny_data)
+    test = dataset.read_test() or (np.empty(0), np.empty(0))
+    drawn = {split: TASK._coloured(tiny_data, train=split)[1][:50, 1].tolist() for split in (True, False)}
+    assert drawn[True] != drawn[False] == test[1][:, 1].tolist()
 
 
 def test_both_heads_learn(tiny_data: Path) -> None:

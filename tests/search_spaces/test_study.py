@@ -158,7 +158,9 @@ def test_a_study_without_profiles_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", shipped_studies())
 def test_shipped_studies_load_with_each_of_their_profiles(name: str) -> None:
     full = Study.load(name)
-    for profile in yaml.safe_load(shipped_studies()[name].read_text()).get("profiles", {}):
+    profiles = yaml.safe_load(shipped_studies()[name].read_text())["profiles"]
+    assert "quick" in profiles
+    for profile in profiles:
         small = Study.load(name, profile=profile)
         assert small.name == f"{name}-{profile}"
         assert (small.task_options, small.trials, small.space) != (full.task_options, full.trials, full.space)

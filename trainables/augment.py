@@ -30,7 +30,7 @@ class Augment(KeyedModule):
         augment: probability that an image is changed at all.
 
     Raises:
-        TaskError: if a probability is not between 0 and 1, an angle not within 0..180, a shift below 0.
+        TaskError: if a probability is not between 0 and 1, an angle not within 0..180, a shift not a whole number.
     """
 
     LIMITS: ClassVar[dict[str, float]] = {"rotation": 180, "flip": 1, "crop": math.inf, "erase": 1, "augment": 1}
@@ -49,6 +49,8 @@ class Augment(KeyedModule):
         for name, value in given.items():
             if not 0 <= value <= self.LIMITS[name]:
                 raise TaskError(f"{name}: must be between 0 and {self.LIMITS[name]:g}, got {value}")
+            if name == "crop" and value != int(value):
+                raise TaskError(f"crop: must be a whole number of pixels, got {value}")
             # Tensors, so that members with other rates may share a stack.
             self.register_buffer(name, torch.tensor(float(value)), persistent=False)
         # Whole steps are left out where they cannot matter; that is part of a network's signature.

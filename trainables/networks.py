@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,18 @@ class ChannelsLast(nn.Module):
             return x.contiguous(memory_format=torch.channels_last)
         # With one channel both layouts are the same memory, and only the strides tell them apart.
         return x.contiguous().as_strided((b, c, h, w), (h * w, 1, w, 1))
+
+
+def whole(params: Mapping[str, Any], name: str, least: int, most: int = 10_000) -> int:
+    """A hyperparameter that counts something.
+
+    Raises:
+        TaskError: if it is not a whole number between ``least`` and ``most``.
+    """
+    count = params[name]
+    if isinstance(count, bool) or not isinstance(count, int) or not least <= count <= most:
+        raise TaskError(f"{name}: must be a whole number between {least} and {most}, got {count!r}")
+    return count
 
 
 def mlp(

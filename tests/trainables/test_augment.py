@@ -219,3 +219,8 @@ def test_bad_values_are_refused_by_name(name: str, value: float, most: str) -> N
         with pytest.raises(TaskError) as error:
             make_one()
         assert str(error.value) == f"{name}: must be between 0 and {most}, got {value}"
+
+
+def test_shifts_are_whole_pixels() -> None:
+    with pytest.raises(TaskError, match=r"^crop: must be a whole number of pixels, got 1\.5$"):
+        Augment(crop=1.5)  # type: ignore[arg-type]

@@ -109,10 +109,11 @@ def test_the_linear_network_has_no_other_layer() -> None:
     ("params", "message"),
     [
         ({"hidden": 5}, "hidden: must be 0 where there are convolutions, got 5"),
-        ({**NONE, "hidden": -5}, "every layer needs at least one unit, got widths [768, -5, 15]"),
+        ({**NONE, "hidden": -5}, "hidden: must be a whole number between 0 and 10000, got -5"),
         ({"activation": "rellu"}, "unknown activation 'rellu'; did you mean 'relu'?"),
         ({"rotation": 200}, "rotation: must be between 0 and 180, got 200"),
-        ({"shared_kernel": 0}, "filters_1, kernel_1: must be at least 1, got 150 filters of side 0"),
+        ({"shared_kernel": 0}, "shared_kernel: must be a whole number between 1 and 16, got 0"),
+        ({"digit_filters": 2.5}, "digit_filters: must be a whole number between 0 and 10000, got 2.5"),
     ],
 )
 def test_bad_hyperparameters_are_refused(params: dict[str, Any], message: str) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import TaskError
-from trainables.networks import Convolution, convolutions, mlp
+from trainables.networks import Convolution, convolutions, mlp, whole
 from trainables.readers.images import usps
 from trainables.task import Dataset, Pair, Task
 from trainables.tasks.images import CLASSES, input_layers
@@ -63,6 +63,10 @@ class ColoredUsps(Task):
 
     def network(self, params: Mapping[str, Any]) -> nn.Module:
         """Images (B, 3, 16, 16) to logits (B, 15)."""
+        for name in ("shared_filters", "digit_filters", "colour_filters", "hidden"):
+            whole(params, name, 0)
+        for name in ("shared_kernel", "head_kernel"):
+            whole(params, name, 1, min(SHAPE[1:]))
         if params["hidden"] and (params["shared_filters"] or params["digit_filters"] or params["colour_filters"]):
             raise TaskError(f"hidden: must be 0 where there are convolutions, got {params['hidden']}")
         layers = input_layers(SHAPE[0], params)

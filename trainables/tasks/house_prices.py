@@ -13,11 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import DataError, TaskError, unknown
-from trainables.networks import mlp
+from trainables.networks import mlp, whole
 from trainables.readers.table import house_prices
 from trainables.standardise import Moments, Standardise
 from trainables.task import Dataset, Task
-from trainables.tasks.images import up_to
 
 TRAIN, VALIDATION = 1000, 200
 UNIT = 100_000.0
@@ -72,7 +71,7 @@ class HousePrices(Task):
 
     def network(self, params: Mapping[str, Any]) -> nn.Module:
         """4 features to a price (B, 1), or to a price and its standard deviation (B, 2), in dollars."""
-        widths = [params["width"]] * up_to(params, "layers", 8)
+        widths = [params["width"]] * whole(params, "layers", 0, 8)
         dense = mlp([4, *widths, 1 + self.gaussian], params["activation"], params["dropout"])
         return nn.Sequential(OrderedDict(standardise=Standardise(4), dense=dense, prices=Prices()))
 

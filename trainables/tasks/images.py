@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from search_spaces.errors import TaskError, unknown
 from trainables.augment import Augment
-from trainables.networks import Convolution, convolutions, mlp
+from trainables.networks import Convolution, convolutions, mlp, whole
 from trainables.standardise import Standardise
 from trainables.task import Dataset, Pair, Task
 
@@ -94,7 +94,7 @@ class ImageTask(Task):
 
     def widths(self, params: Mapping[str, Any]) -> list[int]:
         """Units of the hidden dense layers."""
-        return [params[f"width_{i}"] for i in range(1, up_to(params, "layers", 3) + 1)]
+        return [params[f"width_{i}"] for i in range(1, whole(params, "layers", 0, 3) + 1)]
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy, (B,)."""
@@ -119,20 +119,8 @@ def conv_layers(params: Mapping[str, Any]) -> list[Convolution]:
     """The convolutions that the hyperparameters describe."""
     if params["pooling"] not in POOLING:
         raise TaskError(f"pooling: {unknown('pooling', params['pooling'], POOLING)}")
-    last = up_to(params, "convolutions", 3)
+    last = whole(params, "convolutions", 0, 3)
     return [
         Convolution(params[f"filters_{i}"], params[f"kernel_{i}"], params["pooling"] == "each" or i == last)
         for i in range(1, last + 1)
     ]
-
-
-def up_to(params: Mapping[str, Any], name: str, most: int) -> int:
-    """A number of layers.
-
-    Raises:
-        TaskError: if it is not a whole number between 0 and ``most``.
-    """
-    count = params[name]
-    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= most:
-        raise TaskError(f"{name}: must be a whole number between 0 and {most}, got {count!r}")
-    return count

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from search_spaces.errors import DataError, TaskError, unknown
+from trainables.networks import whole
 from trainables.readers.images import mnist
 from trainables.readers.mat import mnist_mat
 from trainables.task import Dataset, Pair
-from trainables.tasks.images import ImageTask, up_to
+from trainables.tasks.images import ImageTask
 
 NARROWEST = 100
 PROFILES = ("free", "decreasing", "constant")
@@ -78,7 +79,7 @@ class Mnist(ImageTask):
             raise TaskError(f"width_profile: {unknown('profile', profile, PROFILES)}")
         if profile == "free":
             return super().widths(params)
-        draws = [params[f"draw_{i}"] for i in range(1, up_to(params, "layers", 3) + 1)]
+        draws = [params[f"draw_{i}"] for i in range(1, whole(params, "layers", 0, 3) + 1)]
         return drawn_widths(params["width_maximum"], draws, decreasing=profile == "decreasing")
 
     def _everything(self, data_dir: Path | None) -> Pair:

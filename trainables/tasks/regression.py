@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from trainables.networks import mlp
+from trainables.networks import mlp, whole
 from trainables.readers.table import read_table
 from trainables.task import Dataset, Pair, Task
 
@@ -51,7 +51,7 @@ class Regression(Task):
 
     def network(self, params: Mapping[str, Any]) -> nn.Module:
         """One input, ``layers`` hidden layers of ``width_1``.. units, one output."""
-        hidden = [params[f"width_{i}"] for i in range(1, params["layers"] + 1)]
+        hidden = [params[f"width_{i}"] for i in range(1, whole(params, "layers", 0, 3) + 1)]
         return mlp([1, *hidden, 1], params["activation"], params["dropout"], params["initialisation"])
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from search_spaces.errors import unknown
 from search_spaces.genetic import CROSSOVERS
@@ -15,6 +16,17 @@ from search_spaces.samplers import SAMPLERS
 def _whole(value: object) -> object:
     """1e3 is a whole number to people, and a float to YAML."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _known(kind: str, names: Collection[str]) -> AfterValidator:
+    """Accept these names only."""
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(unknown(kind, name, names))
+        return name
+
+    return AfterValidator(check)
 
 
 Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True), BeforeValidator(_whole)]
@@ -79,17 +91,10 @@ class Genetic(Section):
     """
 
     population: Annotated[int, Field(ge=3, le=100_000, strict=True), BeforeValidator(_whole)] = 30
-    crossover: str = "uniform"
+    crossover: Annotated[str, _known("crossover", CROSSOVERS)] = "uniform"
     crossover_probability: Share = 0.9
     mutation_probability: Share | None = None
     elite_share: Share = 1.0
-
-    @field_validator("crossover")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in CROSSOVERS:
-            raise ValueError(unknown("crossover", name, CROSSOVERS))
-        return name
 
 
 class Search(Section):
@@ -99,19 +104,12 @@ class Search(Section):
     of the sampler of that name.
     """
 
-    sampler: str = "random"
+    sampler: Annotated[str, _known("sampler", SAMPLERS)] = "random"
     trials: Count | None = None
     seed: Seed = Field(default_factory=lambda: secrets.randbelow(2**32))
     concurrency: Count | None = None
     enqueue: list[dict[str, Any]] = []
     genetic: Genetic | None = None
-
-    @field_validator("sampler")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in SAMPLERS:
-            raise ValueError(unknown("sampler", name, SAMPLERS))
-        return name
 
     @model_validator(mode="after")
     def _options(self) -> Search:

@@ -15,7 +15,7 @@ from search_spaces.errors import TaskError
 from trainables.networks import Convolution, convolutions, mlp, whole
 from trainables.readers.images import usps
 from trainables.task import Dataset, Pair, Task
-from trainables.tasks.images import CLASSES, input_layers
+from trainables.tasks.images import AUGMENTATION, CLASSES, input_layers
 from trainables.tasks.usps import usps_split
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "magenta": (1, 0, 1)}
@@ -46,11 +46,7 @@ class ColoredUsps(Task):
         "hidden": 0,
         "activation": "relu",
         "dropout": 0.0,
-        "rotation": 0.0,
-        "flip": 0.0,
-        "crop": 0,
-        "erase": 0.0,
-        "augment": 1.0,
+        **AUGMENTATION,
     }
 
     def __init__(self, colour_seed: int = 0) -> None:

@@ -21,6 +21,8 @@ from trainables.task import Dataset, Pair, Task
 NETWORKS = ("cnn", "dense")
 POOLING = ("each", "last")
 CLASSES = 10
+AUGMENTATION: Mapping[str, Any] = {"rotation": 0.0, "flip": 0.0, "crop": 0, "erase": 0.0, "augment": 1.0}
+"""Hyperparameters of :class:`trainables.augment.Augment`, with the values that change nothing."""
 
 
 class ImageTask(Task):
@@ -54,11 +56,7 @@ class ImageTask(Task):
         "negative_slope": 0.01,
         "initialisation": "torch",
         "dropout": 0.0,
-        "rotation": 0.0,
-        "flip": 0.0,
-        "crop": 0,
-        "erase": 0.0,
-        "augment": 1.0,
+        **AUGMENTATION,
     }
 
     @abstractmethod
@@ -108,7 +106,7 @@ class ImageTask(Task):
 def input_layers(channels: int, params: Mapping[str, Any]) -> OrderedDict[str, nn.Module]:
     """Augmentation, where there is any, and standardisation."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    augment = Augment(params["rotation"], params["flip"], params["crop"], params["erase"], params["augment"])
+    augment = Augment(**{name: params[name] for name in AUGMENTATION})
     if augment.moves or augment.erases:
         layers["augment"] = augment
     layers["standardise"] = Standardise(channels)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import bz2
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from search_spaces.errors import DataError
 from trainables.task import Array, Pair
 
 FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 ROWS, TEST_ROWS, HOUSES = 200, 50, 1260
+
+
+IMAGES = np.arange(3 * 784).reshape(3, 28, 28) % 251
+LABELS = np.array([7, 0, 9])
 
 
 def write(folder: Path, files: dict[str, bytes | None]) -> Path:
@@ -82,3 +89,11 @@ def write_tiny_data(folder: Path) -> Path:
         points = pd.DataFrame({"input": x, "label": 3 * np.sin(x) * np.cos(x / 2) + 2})
         write(folder / "regression", {f"{name}_data.csv": points.to_csv(index=False).encode()})
     return folder
+
+
+def message(read: Callable[[], object]) -> str:
+    """The one line that a reader raises."""
+    with pytest.raises(DataError) as error:
+        read()
+    assert "\n" not in str(error.value)
+    return str(error.value)

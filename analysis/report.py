@@ -36,6 +36,10 @@ class Metric:
     ensemble: float | None = None
 
 
+TITLES = {"validation": "validation", "test": "test", "kfold": "k-fold"}
+"""What the refit is measured by, in words."""
+
+
 def write_report(result: StudyResult) -> Path:
     """Write ``report/index.html`` and its figures, anew if they are there; returns the page's path.
 
@@ -139,15 +143,17 @@ def _configuration(result: StudyResult, best: BestTrial | None, refit: Mapping[s
             for name, value in best.params.items()
         ]
         configuration = page.table(("hyperparameter", "value", "searched"), rows)
-        yield f"<section><h2>Best configuration</h2>{configuration}</section>"
+        other = ", ".join(f"{name} {page.shown(value)}" for name, value in result.study.refit.params.items())
+        note = f'<p class="note">The refit takes {page.text(other)} instead.</p>' if other else ""
+        yield f"<section><h2>Best configuration</h2>{configuration}{note}</section>"
     yield "<section>"
-    for split in ("validation", "test"):
-        if metrics := metrics_of(refit[split]) if refit else []:
+    for split, metrics_there in (refit or {}).items():
+        if metrics := metrics_of(metrics_there):
             rows_of = [(m.name, m.median, m.low, m.high, m.ensemble) for m in metrics]
             wide = ("metric", "median", "min", "max", "ensemble")
             several = any(m.ensemble is not None for m in metrics)
             columns = wide if several else ("metric", "value")
-            yield f"<h2>Refit: {split} metrics</h2>{page.table(columns, [r[: len(columns)] for r in rows_of])}"
+            yield f"<h2>Refit: {TITLES[split]} metrics</h2>{page.table(columns, [r[: len(columns)] for r in rows_of])}"
     yield "</section>"
 
 

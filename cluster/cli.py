@@ -81,13 +81,14 @@ def resume(out: Folder, data: Data = None, address: Address = None) -> None:
 
 @app.command()
 def studies() -> None:
-    """List the studies that come with tunefleet."""
+    """List the studies that come with tunefleet; each has a profile for a first look: run NAME --profile quick."""
     from search_spaces.study import Study, shipped_studies
 
     for name, path in shipped_studies().items():
         study = Study.load(path)
         about = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-        _say(f"{name} ({study.task}, {study.trials} trials, {study.search.sampler})\n    {about}")
+        trials = f"{study.trials} trial{'s' if study.trials != 1 else ''}"
+        _say(f"{name} ({study.task}, {trials}, {study.search.sampler})\n    {about}")
 
 
 @app.command()

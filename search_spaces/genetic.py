@@ -55,7 +55,7 @@ def genetic_sampler(
 
 
 def select(candidates: Sequence[FrozenTrial], population: int, elite_share: float, minimise: bool) -> list[FrozenTrial]:
-    """Choose parents: the elite from all candidates, the others from the last generation; ties go to the older trial.
+    """Choose parents, by number: the elite from all candidates, others from the last generation; of equals the older.
 
     Args:
         candidates: completed trials of the last generation, and the parents of it.
@@ -67,7 +67,8 @@ def select(candidates: Sequence[FrozenTrial], population: int, elite_share: floa
     last = max(t.system_attrs[GENERATION] for t in ranked)
     elite = ranked[: round(elite_share * population)]
     others = [t for t in ranked if t.system_attrs[GENERATION] == last and t not in elite]
-    return (elite + others)[:population]
+    # By number, as Optuna returns them when it asks again: who is drawn must not depend on whether it has asked before.
+    return sorted((elite + others)[:population], key=lambda t: t.number)
 
 
 def room(trials: Sequence[FrozenTrial], population: int) -> int:

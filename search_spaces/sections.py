@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from search_spaces.errors import unknown
 from search_spaces.genetic import CROSSOVERS
@@ -110,12 +110,6 @@ class Search(Section):
     concurrency: Count | None = None
     enqueue: list[dict[str, Any]] = []
     genetic: Genetic | None = None
-
-    @model_validator(mode="after")
-    def _options(self) -> Search:
-        if self.genetic is not None and self.sampler != "genetic":
-            raise ValueError(f"genetic: has no effect with sampler '{self.sampler}'")
-        return self
 
     @property
     def options(self) -> dict[str, Any]:

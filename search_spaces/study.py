@@ -72,6 +72,8 @@ class Study(Section):
                 raise StudyError(f"search.trials: the grid has only {size} points, got {trials}")
         elif trials is None:
             raise StudyError(f"search.trials: sampler '{sampler}' needs a number of trials, got none")
+        if self.search.genetic is not None and sampler != "genetic":
+            raise StudyError(f"search.genetic: has no effect with sampler '{sampler}'")
         if len(self.search.enqueue) > self.trials:
             raise StudyError(
                 f"search.enqueue: must not hold more than search.trials ({self.trials}), got {len(self.search.enqueue)}"

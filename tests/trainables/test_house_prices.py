@@ -48,6 +48,8 @@ def test_too_few_houses_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"beta": 0.5}, "task_options.beta: has no effect with likelihood 'squared'"),
+        ({"likelihood": "gaussian", "beta": 2}, "task_options.beta: must be a number between 0 and 1, got 2"),
         ({"likelihood": "gausian"}, "task_options.likelihood: unknown likelihood 'gausian'; did you mean 'gaussian'?"),
         ({"split": -1}, "task_options.split: must be a whole number of at least 0, got -1"),
         ({"split": 0.5}, "task_options.split: must be a whole number of at least 0, got 0.5"),
@@ -165,3 +167,19 @@ def test_the_gaussian_network_learns_its_deviation(tiny_data: Path) -> None:
     for epoch in found.values():
         assert 0.55 < epoch.metrics["within_sd"] < 0.8  # 0.683 of a normal distribution
         assert 13_000 < epoch.metrics["rmse"] < 22_000  # the noise is 15 000
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])
+def test_beta_weighs_by_the_predicted_variance_and_does_not_train_it(beta: float) -> None:
+    outputs = torch.cat([PRICES + 20_000, torch.tensor([[1e4], [2e4], [9e4], [3e4]])], dim=1).double().requires_grad_()
+    plain, weighed = (
+        GAUSSIAN.loss(outputs, PRICES),
+        make_task("house_prices", {"likelihood": "gaussian", "beta": beta}).loss(outputs, PRICES),
+    )
+    weights = (outputs[:, 1].detach() / 1e5) ** (2 * beta)
+    assert torch.allclose(weighed, plain * weights)
+    expected, found = (torch.autograd.grad(loss.sum(), outputs)[0] for loss in (plain, weighed))
+    assert torch.allclose(found, expected * weights[:, None])
+    if beta == 1:  # the mean's gradient is that of half the squared error
+        squared = torch.autograd.grad(TASK.loss(outputs[:, :1], PRICES).sum(), outputs)[0]
+        assert torch.allclose(found[:, 0], squared[:, 0] / 2)

@@ -37,6 +37,10 @@ class HousePrices(Task):
     Args:
         likelihood: ``squared`` for one output and squared error; ``gaussian`` for two outputs, mean and standard
             deviation, and the Gaussian negative log-likelihood.
+        beta: of the Gaussian likelihood: each sample's loss is weighed by its predicted variance to this power, which
+            is held fixed (Seitzer et al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022). 0 is
+            the likelihood itself, which gives up on samples it calls uncertain; with 1 the mean is fitted as by
+            squared error.
         split: which of the splits.
     """
 
@@ -50,12 +54,17 @@ class HousePrices(Task):
         "dropout": 0.0,
     }
 
-    def __init__(self, likelihood: str = "squared", split: int = 0) -> None:
+    def __init__(self, likelihood: str = "squared", split: int = 0, beta: float = 0.0) -> None:
         if likelihood not in LIKELIHOODS:
             raise TaskError(f"task_options.likelihood: {unknown('likelihood', likelihood, LIKELIHOODS)}")
         if isinstance(split, bool) or not isinstance(split, int) or split < 0:
             raise TaskError(f"task_options.split: must be a whole number of at least 0, got {split!r}")
+        if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 <= beta <= 1:
+            raise TaskError(f"task_options.beta: must be a number between 0 and 1, got {beta!r}")
+        if beta and likelihood != "gaussian":
+            raise TaskError(f"task_options.beta: has no effect with likelihood '{likelihood}'")
         self.gaussian = likelihood == "gaussian"
+        self.beta = beta
         self.split = split
 
     def load(self, data_dir: Path | None) -> Dataset:
@@ -76,20 +85,27 @@ class HousePrices(Task):
         return nn.Sequential(OrderedDict(standardise=Standardise(4), dense=dense, prices=Prices()))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Squared error in (100 000 dollars)^2, or the negative log-likelihood of prices in that unit, (B,)."""
-        mean, price = outputs[:, 0] / UNIT, targets[:, 0] / UNIT
+        """Squared error in (100 000 dollars)^2, or the weighed negative log-likelihood of prices in that unit, (B,)."""
         if not self.gaussian:
-            return (mean - price).square()
-        sd = outputs[:, 1] / UNIT
-        # As nn.functional.gaussian_nll_loss has it, which looks at its values, and so cannot be fused.
-        return ((price - mean) / sd).square() / 2 + sd.log() + math.log(2 * math.pi) / 2
+            return ((outputs[:, 0] - targets[:, 0]) / UNIT).square()
+        return _likelihood(outputs, targets) * (outputs[:, 1] / UNIT).detach().pow(2 * self.beta)
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Squared error in dollars^2, reported as its root; and whether the price is within one standard deviation."""
+        """Squared error in dollars^2, reported as its root; with a Gaussian likelihood also the negative log-likelihood,
+        and whether the price is within one standard deviation.
+        """
         error = outputs[:, 0] - targets[:, 0]
         if not self.gaussian:
             return {"rmse": error.square()}
-        return {"rmse": error.square(), "within_sd": (error.abs() <= outputs[:, 1]).to(torch.float32)}
+        within = (error.abs() <= outputs[:, 1]).to(torch.float32)
+        return {"rmse": error.square(), "likelihood": _likelihood(outputs, targets), "within_sd": within}
+
+
+def _likelihood(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Negative log-likelihood (B,) of prices in units of 100 000 dollars."""
+    mean, sd, price = outputs[:, 0] / UNIT, outputs[:, 1] / UNIT, targets[:, 0] / UNIT
+    # As nn.functional.gaussian_nll_loss has it, which looks at its values, and so cannot be fused.
+    return ((price - mean) / sd).square() / 2 + sd.log() + math.log(2 * math.pi) / 2
 
 
 class Prices(Moments):

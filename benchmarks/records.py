@@ -116,23 +116,24 @@ def _replication(runs: list[Record]) -> list[str]:
                 f"{', '.join(f'{k} {v}' for k, v in r['variant'].items())}: {mean(r['figures']):.5g}" for r in own
             )
             beside.append(f"- {study}, one by one: {each}.")
-        beside += [f"- {study}: {text}" for r in own[:1] for text in _further(r)]
+        beside += [f"- {study}: {text}." for text in _further(own)]
     lines += ["", *beside, "", hardware(runs[-1])]
     if NOTES.exists():
         lines += ["", NOTES.read_text(encoding="utf-8").strip()]
     return lines
 
 
-def _further(record: Record) -> list[str]:
-    """Figures beside the row's own: the best trial's, and those of the refit."""
+def _further(runs: list[Record]) -> list[str]:
+    """Figures beside the row's own: the best trial's, and those of the refit; means over several data splits."""
     texts = []
-    for split, metrics in {
-        "best trial": {"value": record["value"], **record["metrics"]["best"]},
-        **record["metrics"],
-    }.items():
-        shown = {k: v for k, v in metrics.items() if not k.endswith(("_min", "_max", "_ensemble"))}
-        if split not in ("best", "validation") and shown:
-            texts.append(f"{split}: " + ", ".join(f"{k} {v:.5g}" for k, v in shown.items()))
+    for split in ("best trial", "test", "kfold"):
+        each = [
+            {"value": r["value"], **r["metrics"]["best"]} if split == "best trial" else r["metrics"][split]
+            for r in runs
+        ]
+        names = [n for n in each[0] if not n.endswith(("_min", "_max", "_ensemble"))]
+        if names:
+            texts.append(f"{split}: " + ", ".join(f"{n} {mean(m[n] for m in each):.5g}" for n in names))
     return texts
 
 

@@ -34,7 +34,7 @@ def genetic_sampler(
     mutation_probability: float | None,
     elite_share: float,
 ) -> Callable[[int], BaseSampler]:
-    """Return a function from a seed to the sampler; arguments as in ``search_spaces.sections.Genetic``."""
+    """Return a function from a seed to the sampler; arguments as in ``search_spaces.samplers.Genetic``."""
 
     def parents(study: optuna.Study, candidates: list[FrozenTrial]) -> list[FrozenTrial]:
         return select(candidates, population, elite_share, study.direction is StudyDirection.MINIMIZE)

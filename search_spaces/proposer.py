@@ -15,7 +15,6 @@ from optuna.trial import TrialState
 from search_spaces.database import Mode, TrialDatabase, memory_database
 from search_spaces.genetic import room
 from search_spaces.outcome import Outcome
-from search_spaces.samplers import draw_seed, make_sampler
 from search_spaces.space import Params
 from search_spaces.study import Study
 
@@ -33,11 +32,10 @@ class Proposer:
 
     def __init__(self, study: Study, database: TrialDatabase, mode: Mode) -> None:
         self._space = study.search_space
-        self._seed = study.search.seed
         self.total = study.trials
         self._enqueued = study.search.enqueue
-        self._sampler = make_sampler(study.search.sampler, self._space, **study.search.options)
-        self._population: int | None = study.search.options.get("population")
+        self._sampler = study.search.options.draws(self._space, study.search.seed)
+        self._generation = study.search.options.generation
         self._database = database
         self._memory = memory_database(study.name, mode)
         self._asked = 0
@@ -57,14 +55,14 @@ class Proposer:
     @property
     def generations(self) -> bool:
         """Whether trials are proposed generation by generation."""
-        return self._population is not None
+        return self._generation is not None
 
     @property
     def room(self) -> int:
         """Trials that may be proposed now: the remaining ones, or of them what the running generation lacks."""
-        if self._population is None or not self.remaining:
+        if self._generation is None or not self.remaining:
             return self.remaining
-        return min(self.remaining, room(self._memory.trials(), self._population))
+        return min(self.remaining, room(self._memory.trials(), self._generation))
 
     def ask(self, count: int) -> Sequence[Proposal]:
         """Propose up to ``count`` new trials; fewer where there is no room for more."""
@@ -80,7 +78,7 @@ class Proposer:
         self._memory.finish(outcome)
 
     def _ask_one(self) -> Proposal:
-        self._optuna.sampler = self._sampler(draw_seed(self._seed, self._asked))
+        self._optuna.sampler = self._sampler(self._asked)
         if self._asked < len(self._enqueued):
             self._optuna.enqueue_trial(self._enqueued[self._asked])
         trial = self._optuna.ask()

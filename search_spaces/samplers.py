@@ -1,4 +1,4 @@
-"""Who chooses the next trial: Optuna's samplers by the names that a study file uses.
+"""Who chooses the next trial: Optuna's samplers by the names that a study file uses, each with its options.
 
 A sampler is built anew for every draw, seeded by (seed, number of the draw): a sampler that is rebuilt with its
 seed alone repeats its first proposals, so this is what lets a resumed study go on exactly as an undisturbed one.
@@ -7,94 +7,166 @@ seed alone repeats its first proposals, so this is what lets a resumed study go 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from pydantic import Field
 
-from search_spaces.errors import StudyError, unknown
-from search_spaces.genetic import genetic_sampler
-from search_spaces.space import Params, Space
+from search_spaces.fields import Count, Population, Section, Share, known
+from search_spaces.genetic import CROSSOVERS, genetic_sampler
+from search_spaces.points import SEQUENCES, PointSampler, quasi_random
+from search_spaces.space import Space
+
+Draws = Callable[[int], BaseSampler]
+"""From the number of a draw to the sampler that makes it."""
 
 
-class ConditionalGridSampler(BaseSampler):
-    """Draw k is the k-th point of the space's grid, conditions respected.
+class Sampler(Section):
+    """The options of one sampler, and how it is made of them."""
 
-    Optuna's own ``GridSampler`` lists the whole product, so that points which differ only in an inactive
-    parameter come up again and again, and it picks among unvisited points at random.
+    learns: ClassVar[bool] = False
+    """From finished trials, so that proposing everything at once would blind it."""
+
+    @property
+    def generation(self) -> int | None:
+        """Trials that are proposed at once, none before the last such block is finished; None where it does not matter."""
+        return None
+
+    @abstractmethod
+    def draws(self, space: Space, seed: int) -> Draws:
+        """The sampler over a space.
+
+        Raises:
+            StudyError: if it cannot search this space.
+        """
+
+
+class Random(Sampler):
+    """Every trial independent of all others."""
+
+    def draws(self, space: Space, seed: int) -> Draws:
+        """See :meth:`Sampler.draws`."""
+        return lambda number: RandomSampler(draw_seed(seed, number))
+
+
+class Grid(Sampler):
+    """Every configuration once, in the space's order; ranges need a step."""
+
+    def draws(self, space: Space, seed: int) -> Draws:
+        """See :meth:`Sampler.draws`."""
+        points = list(space.grid())
+        sampler = PointSampler(lambda number, name, distribution: points[number][name])
+        return lambda number: sampler
+
+
+class Qmc(Sampler):
+    """A low-discrepancy sequence, which covers the space more evenly than chance (Bergstra and Bengio 2012)."""
+
+    sequence: Annotated[str, known("sequence", SEQUENCES)] = Field("sobol", description="sobol or halton")
+    scramble: bool = Field(True, description="shuffle the sequence by the seed; without it all seeds propose the same")
+
+    def draws(self, space: Space, seed: int) -> Draws:
+        """See :meth:`Sampler.draws`."""
+        sampler = quasi_random(list(space.by_name), self.sequence, self.scramble, seed)
+        return lambda number: sampler
+
+
+class Tpe(Sampler):
+    """Tree-structured Parzen estimator (Bergstra et al. 2011; multivariate: Falkner et al. 2018)."""
+
+    learns: ClassVar[bool] = True
+    n_startup_trials: Count = Field(10, description="trials drawn at random before the model is used")
+    n_ei_candidates: Count = Field(24, description="candidates among which each proposal is chosen")
+    multivariate: bool = Field(True, description="model parameters jointly; conditional ones in groups")
+    constant_liar: bool = Field(True, description="count running trials as bad, so that a batch does not repeat itself")
+
+    def draws(self, space: Space, seed: int) -> Draws:
+        """See :meth:`Sampler.draws`."""
+        # Grouping is what makes a multivariate model follow conditional branches.
+        group = self.multivariate and any(p.when for p in space.parameters)
+        return lambda number: _quiet(TPESampler, seed=draw_seed(seed, number), group=group, **self.model_dump())
+
+
+class Gp(Sampler):
+    """Bayesian optimisation with a Gaussian process and log expected improvement (Ament et al. 2023).
+
+    Conditional parameters are drawn at random. The time of a proposal grows with the number of trials.
     """
 
-    def __init__(self, points: Sequence[Params]) -> None:
-        self._points = points
+    learns: ClassVar[bool] = True
+    n_startup_trials: Count = Field(10, description="trials drawn at random before the model is used")
+    deterministic_objective: bool = Field(False, description="whether equal configurations have equal values")
 
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Nothing is sampled jointly."""
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Nothing is sampled jointly."""
-        return {}
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """The value at this trial's grid point."""
-        return self._points[trial.number][param_name]
+    def draws(self, space: Space, seed: int) -> Draws:
+        """See :meth:`Sampler.draws`."""
+        return lambda number: _quiet(GPSampler, seed=draw_seed(seed, number), **self.model_dump())
 
 
-def _random(space: Space) -> Callable[[int], BaseSampler]:
-    return lambda seed: RandomSampler(seed)
+class Cmaes(Sampler):
+    """Covariance matrix adaptation (Hansen and Ostermeier 2001); choices and conditional parameters are drawn at random."""
+
+    learns: ClassVar[bool] = True
+    n_startup_trials: Count = Field(1, description="trials drawn at random before the first generation")
+    popsize: Population | None = Field(None, description="trials per generation; 4 + 3 ln(parameters) by default")
+    use_separable_cma: bool = Field(False, description="a diagonal covariance, for many parameters")
+    with_margin: bool = Field(False, description="keep a chance for every value of stepped ranges")
+    lr_adapt: bool = Field(False, description="adapt the rate of learning, for noisy or multimodal problems")
+    consider_pruned_trials: bool = Field(False, description="learn from trials that were stopped early, too")
+
+    def draws(self, space: Space, seed: int) -> Draws:
+        """See :meth:`Sampler.draws`."""
+        return lambda number: _quiet(CmaEsSampler, seed=draw_seed(seed, number), **self.model_dump())
 
 
-def _grid(space: Space) -> Callable[[int], BaseSampler]:
-    sampler = ConditionalGridSampler(list(space.grid()))
-    return lambda seed: sampler
+class Genetic(Sampler):
+    """A generational genetic algorithm: see ``search_spaces.genetic``."""
+
+    learns: ClassVar[bool] = True
+    population: Population = Field(30, description="trials of a generation")
+    crossover: Annotated[str, known("crossover", CROSSOVERS)] = Field(
+        "uniform", description="how two parents are crossed: " + ", ".join(sorted(CROSSOVERS))
+    )
+    crossover_probability: Share = Field(0.9, description="of crossing two parents; otherwise a child copies one")
+    mutation_probability: Share | None = Field(
+        None, description="of drawing a parameter anew; 1 / number of parameters by default"
+    )
+    elite_share: Share = Field(1.0, description="largest share of the parents that is older than the last generation")
+
+    @property
+    def generation(self) -> int | None:
+        """See :meth:`Sampler.generation`."""
+        return self.population
+
+    def draws(self, space: Space, seed: int) -> Draws:
+        """See :meth:`Sampler.draws`."""
+        build = genetic_sampler(**self.model_dump())
+        return lambda number: build(draw_seed(seed, number))
 
 
-def _tpe(space: Space) -> Callable[[int], BaseSampler]:
-    conditional = any(p.when for p in space.parameters)
-
-    def build(seed: int) -> BaseSampler:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # Grouping is what makes a multivariate model follow conditional branches.
-            return TPESampler(seed=seed, multivariate=True, group=conditional, constant_liar=True)
-
-    return build
-
-
-SAMPLERS: dict[str, Callable[..., Callable[[int], BaseSampler]]] = {
-    "random": _random,
-    "grid": _grid,
-    "optuna": _tpe,
-    "genetic": lambda space, **options: genetic_sampler(**options),
+SAMPLERS: dict[str, type[Sampler]] = {
+    "random": Random,
+    "grid": Grid,
+    "qmc": Qmc,
+    "tpe": Tpe,
+    "optuna": Tpe,
+    "gp": Gp,
+    "cmaes": Cmaes,
+    "genetic": Genetic,
 }
-
-ADAPTIVE = frozenset({"optuna"})
-"""Samplers that learn from finished trials, so that proposing everything at once would blind them."""
-
-
-def make_sampler(name: str, space: Space, **options: Any) -> Callable[[int], BaseSampler]:
-    """Return a function from a seed to the named sampler over ``space``; ``options`` are the sampler's own.
-
-    Raises:
-        StudyError: for an unknown name, or a grid over a continuous range.
-    """
-    if name not in SAMPLERS:
-        raise StudyError(f"search.sampler: {unknown('sampler', name, SAMPLERS)}")
-    return SAMPLERS[name](space, **options)
+"""By name; ``optuna`` stands for its default, ``tpe``."""
 
 
 def draw_seed(seed: int, number: int) -> int:
     """A 32-bit seed for draw ``number`` of a study, independent between draws."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def _quiet(kind: Callable[..., BaseSampler], **options: Any) -> BaseSampler:
+    """Build a sampler without its remarks on what is experimental or left to chance."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return kind(**options)

@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
-from search_spaces.errors import unknown
-from search_spaces.genetic import CROSSOVERS
-from search_spaces.samplers import SAMPLERS
-
-
-def _whole(value: object) -> object:
-    """1e3 is a whole number to people, and a float to YAML."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+from search_spaces.fields import Count, Factor, Folds, Members, OpenShare, Section, Seed, known
+from search_spaces.samplers import SAMPLERS, Random, Sampler
 
 
-def _known(kind: str, names: Collection[str]) -> AfterValidator:
-    """Accept these names only."""
+class OptionsError(ValueError):
+    """Options that break a rule of the section ``model``, which another key of the file chose."""
 
-    def check(name: str) -> str:
-        if name not in names:
-            raise ValueError(unknown(kind, name, names))
-        return name
-
-    return AfterValidator(check)
-
-
-Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True), BeforeValidator(_whole)]
-Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_whole)]
-Share = Annotated[float, Field(ge=0, le=1, strict=True)]
-Members = Annotated[int, Field(ge=1, le=1000, strict=True), BeforeValidator(_whole)]
-
-
-class Section(BaseModel):
-    """A part of a study file: unknown keys are errors, and a finished section never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    def __init__(self, error: ValidationError, model: type[BaseModel]) -> None:
+        super().__init__(str(error))
+        self.error, self.model = error, model
 
 
 class TaskOptions(Section):
@@ -55,7 +34,7 @@ class TaskOptions(Section):
     epochs: Count = 30
     folds: Members = 1
     repeats: Members = 1
-    validation: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.2
+    validation: OpenShare = 0.2
     split_seed: Seed = 0
     subset: Count | None = None
 
@@ -69,7 +48,7 @@ class Asha(Section):
     """Asynchronous successive halving: see ``search_spaces.rungs``."""
 
     grace_period: Count = 1
-    reduction_factor: Annotated[float, Field(ge=1.5, le=100, strict=True)] = 3
+    reduction_factor: Factor = 3
 
 
 class EarlyStopping(Section):
@@ -82,39 +61,34 @@ class EarlyStopping(Section):
     patience: Count | None = None
 
 
-class Genetic(Section):
-    """The sampler ``genetic``: see ``search_spaces.genetic``.
-
-    ``population`` trials make a generation. A child crosses two parents with ``crossover_probability``, else it copies
-    one; then each gene is drawn anew with ``mutation_probability``, by default 1 / number of genes. At most
-    ``elite_share`` of the parents are older than the last generation; 0 forgets them.
-    """
-
-    population: Annotated[int, Field(ge=3, le=100_000, strict=True), BeforeValidator(_whole)] = 30
-    crossover: Annotated[str, _known("crossover", CROSSOVERS)] = "uniform"
-    crossover_probability: Share = 0.9
-    mutation_probability: Share | None = None
-    elite_share: Share = 1.0
-
-
 class Search(Section):
     """Who chooses the next trial, how many trials there are, and how many may be pending at once.
 
-    ``enqueue``: configurations that are tried first; parameters that one leaves out are sampled. ``genetic``: options
-    of the sampler of that name.
+    ``options`` are the sampler's own. ``enqueue``: configurations that are tried first; parameters that one leaves out
+    are sampled.
     """
 
-    sampler: Annotated[str, _known("sampler", SAMPLERS)] = "random"
+    sampler: Annotated[str, known("sampler", SAMPLERS)] = "random"
+    options: SerializeAsAny[Sampler] = Field(default_factory=dict, validate_default=True)
     trials: Count | None = None
     seed: Seed = Field(default_factory=lambda: secrets.randbelow(2**32))
     concurrency: Count | None = None
-    enqueue: list[dict[str, Any]] = []
-    genetic: Genetic | None = None
+    enqueue: list[dict[str, Any]] = Field(default_factory=list)
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The sampler's own options."""
-        return (self.genetic or Genetic()).model_dump() if self.sampler == "genetic" else {}
+    @field_validator("options", mode="before")
+    @classmethod
+    def _of_sampler(cls, raw: object, info: ValidationInfo) -> object:
+        if isinstance(raw, Sampler):
+            return raw
+        if "sampler" not in info.data:  # that it is wrong has been noted
+            return Random()
+        if not isinstance(raw, Mapping):
+            raise ValueError(f"must be a mapping, got {raw!r}")
+        model = SAMPLERS[info.data["sampler"]]
+        try:
+            return model(**{str(key): value for key, value in raw.items()})
+        except ValidationError as error:
+            raise OptionsError(error, model) from error
 
 
 class Resources(Section):
@@ -141,6 +115,6 @@ class Refit(Section):
     validation: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
     patience: Count | None = None
     track_test: bool = False
-    params: dict[str, Any] = {}
-    folds: Annotated[int, Field(ge=2, le=1000, strict=True), BeforeValidator(_whole)] | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+    folds: Folds | None = None
     subset: Count | None = None

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from search_spaces.errors import StudyError, unknown
-from search_spaces.samplers import ADAPTIVE
-from search_spaces.sections import EarlyStopping, Refit, Resources, Search, Section, TaskOptions
+from search_spaces.fields import Section
+from search_spaces.sections import EarlyStopping, OptionsError, Refit, Resources, Search, TaskOptions
 from search_spaces.space import Space
 from search_spaces.yaml_file import dump_yaml, read_yaml
 
@@ -45,7 +45,7 @@ class Study(Section):
         try:
             super().__init__(**raw)
         except ValidationError as error:
-            raise StudyError(_one_line(error)) from error
+            raise StudyError(_one_line(error, type(self))) from error
 
     @field_validator("database")
     @classmethod
@@ -72,8 +72,6 @@ class Study(Section):
                 raise StudyError(f"search.trials: the grid has only {size} points, got {trials}")
         elif trials is None:
             raise StudyError(f"search.trials: sampler '{sampler}' needs a number of trials, got none")
-        if self.search.genetic is not None and sampler != "genetic":
-            raise StudyError(f"search.genetic: has no effect with sampler '{sampler}'")
         if len(self.search.enqueue) > self.trials:
             raise StudyError(
                 f"search.enqueue: must not hold more than search.trials ({self.trials}), got {len(self.search.enqueue)}"
@@ -109,9 +107,8 @@ class Study(Section):
         """
         if self.search.concurrency is not None:
             return self.search.concurrency
-        if self.search.sampler == "genetic":
-            return int(self.search.options["population"])
-        return min(self.trials, 2 * workers if self.search.sampler in ADAPTIVE else MOST_PENDING)
+        sampler = self.search.options
+        return sampler.generation or min(self.trials, 2 * workers if sampler.learns else MOST_PENDING)
 
     @classmethod
     def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None, profile: str | None = None) -> Study:
@@ -192,29 +189,33 @@ def _override(raw: dict[str, Any], dotted: str, value: Any) -> None:
     target[last] = value
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, model: type[BaseModel], parents: tuple[str, ...] = ()) -> str:
+    """The first error in words; ``parents`` are the keys that lead to ``model`` in the study file."""
     first = error.errors()[0]
     # A union adds the names of its branches to the location; a user's keys never hold these signs.
-    loc = [str(part) for part in first["loc"] if not set("-[") & set(str(part))]
+    own = [str(part) for part in first["loc"] if not set("-[") & set(str(part))]
+    loc = [*parents, *own]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, OptionsError):
+        return _one_line(cause.error, cause.model, tuple(loc))
     where = re.sub(r"\.(\d+)", r"[\1]", ".".join(loc))
     if first["type"] == "extra_forbidden":
-        return f"{'.'.join(loc[:-1]) or 'study'}: {unknown('key', loc[-1], _keys_at(loc[:-1]))}"
+        return f"{'.'.join(loc[:-1]) or 'study'}: {unknown('key', loc[-1], _keys_at(model, own[:-1]))}"
     if first["type"] == "missing":
         return f"{where}: this key is required, and missing"
     if first["type"] == "value_error":
-        return f"{where}: {first['ctx']['error']}"
+        return f"{where}: {cause}"
     if first["type"] == "string_pattern_mismatch":
         return f"{where}: may hold letters, digits, dots, dashes and underscores, got {first['input']!r}"
     if loc[-1] == "gpu":
         return f"{where}: must be auto or a number of at least 0, got {first['input']!r}"
     if first["type"] == "model_type":
-        return f"{where}: must be a mapping with the keys {', '.join(_keys_at(loc))}, got {first['input']!r}"
+        return f"{where}: must be a mapping with the keys {', '.join(_keys_at(model, own))}, got {first['input']!r}"
     return f"{where}: {first['msg'].replace('Input', '').replace('String', '').replace('should', 'must').strip()}, got {first['input']!r}"
 
 
-def _keys_at(loc: list[str]) -> list[str]:
-    """Valid keys of the section at ``loc``."""
-    model: type[BaseModel] = Study
+def _keys_at(model: type[BaseModel], loc: list[str]) -> list[str]:
+    """Valid keys of the section at ``loc`` below ``model``."""
     for key in loc:
         annotation = model.model_fields[key].annotation
         candidates = getattr(annotation, "__args__", (annotation,))

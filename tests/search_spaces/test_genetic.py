@@ -26,8 +26,8 @@ POPULATION, TRIALS = 6, 24
 
 
 def study(seed: int = 0, trials: int = TRIALS, sampler: str = "genetic", **options: Any) -> Study:
-    genetic = {"population": POPULATION, **options} if sampler == "genetic" else None
-    search = {"sampler": sampler, "trials": trials, "seed": seed, "genetic": genetic}
+    own = {"population": POPULATION, **options} if sampler == "genetic" else {}
+    search = {"sampler": sampler, "trials": trials, "seed": seed, "options": own}
     return Study(task="digits", space=SPACE, search=search)
 
 

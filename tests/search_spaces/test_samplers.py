@@ -13,7 +13,7 @@ from search_spaces.database import TrialDatabase, memory_database, open_storage
 from search_spaces.errors import StudyError
 from search_spaces.outcome import Outcome, State
 from search_spaces.proposer import Proposer
-from search_spaces.samplers import SAMPLERS, draw_seed, make_sampler
+from search_spaces.samplers import SAMPLERS, draw_seed
 from search_spaces.space import Space
 from search_spaces.study import Study
 
@@ -127,9 +127,72 @@ def test_enqueued_configurations_come_first(sampler: str) -> None:
 
 def test_unknown_samplers_are_refused() -> None:
     with pytest.raises(StudyError, match=r"^search\.sampler: unknown sampler 'randon'; did you mean 'random'"):
-        make_sampler("randon", Space.parse(SPACE))
+        study("randon")
 
 
 def test_every_draw_has_its_own_seed() -> None:
     assert len({draw_seed(seed, k) for seed in range(20) for k in range(200)}) > 3990
     assert draw_seed(1, 2) != draw_seed(2, 1)
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ({"sampler": "genetic", "options": {"populaton": 9}}, "search.options: unknown key 'populaton'; did you mean "),
+        ({"sampler": "genetic", "options": {"population": 2}}, "search.options.population: must be greater than or eq"),
+        (
+            {"sampler": "genetic", "options": {"crossover": "undy"}},
+            "search.options.crossover: unknown crossover 'undy'",
+        ),
+        (
+            {"sampler": "qmc", "options": {"sequence": "solob"}},
+            "search.options.sequence: unknown sequence 'solob'; did",
+        ),
+        ({"sampler": "random", "options": {"population": 9}}, "search.options: unknown key 'population'; valid: none"),
+        ({"sampler": "tpe", "options": 3}, "search.options: must be a mapping, got 3"),
+    ],
+)
+def test_options_are_checked_by_the_sampler_they_are_for(search: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyError) as error:
+        study(**search)
+    assert str(error.value).startswith(message)
+
+
+def test_options_reach_the_sampler_and_the_resolved_study() -> None:
+    one = study("tpe", options={"n_startup_trials": 7})
+    sampler = one.search.options.draws(one.search_space, 0)(3)
+    assert sampler._n_startup_trials == 7  # type: ignore[attr-defined]
+    assert "n_startup_trials: 7" in one.to_yaml()
+
+
+@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"grid"}))
+def test_a_batch_repeats_nothing(sampler: str) -> None:
+    space = {"x": {"low": 0.0, "high": 1.0}, "kind": ["a", "b"], "y": {"low": 1e-4, "high": 1.0, "log": True}}
+    one = Study(task="digits", space=space, search={"sampler": sampler, "trials": 36, "seed": 0})
+    proposer = Proposer(one, memory_database("study", "min"), "min")
+    for first in (True, False):
+        batch = proposer.ask(30 if first else 6)
+        assert len({tuple(p.params.values()) for p in batch}) == len(batch) == (30 if first else 6)
+        for p in batch:
+            value = p.params["x"] + p.params["y"]
+            proposer.tell(Outcome(p.number, State.COMPLETE, value, ((1, value),), best_epoch=1))
+
+
+@pytest.mark.parametrize("sequence", ["sobol", "halton"])
+def test_low_discrepancy_points_are_evenly_spread(sequence: str) -> None:
+    space = {
+        "x": {"low": 0.0, "high": 1.0},
+        "log": {"low": 1e-4, "high": 1.0, "log": True},
+        "whole": {"low": 1, "high": 8},
+        "power": {"low": 1, "high": 100, "log": True},
+        "kind": ["a", "b"],
+        "only_b": {"low": 0.0, "high": 0.7, "step": 0.1, "when": {"kind": "b"}},
+    }
+    search = {"sampler": "qmc", "trials": 64, "seed": 3, "options": {"sequence": sequence}}
+    asked = Proposer(Study(task="digits", space=space, search=search), memory_database("study", "min"), "min").ask(64)
+    x, whole = (sorted(p.params[name] for p in asked) for name in ("x", "whole"))
+    assert max(abs(value - (i + 0.5) / 64) for i, value in enumerate(x)) < 1 / 16
+    assert max(abs(whole.count(value) - 8) for value in range(1, 9)) <= 2
+    assert abs(sum(p.params["log"] < 1e-2 for p in asked) - 32) <= 2
+    assert abs(sum(p.params["power"] <= 10 for p in asked) - 37) <= 2  # of 0.5 to 100.5, as Optuna has it
+    assert all(("only_b" in p.params) == (p.params["kind"] == "b") for p in asked)

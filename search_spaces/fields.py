@@ -1,0 +1,42 @@
+"""What the sections of a study file are made of: the base of all, and the kinds of values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from search_spaces.errors import unknown
+
+
+class Section(BaseModel):
+    """A part of a study file: unknown keys are errors, and a finished section never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _whole(value: object) -> object:
+    """1e3 is a whole number to people, and a float to YAML."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def known(kind: str, names: Collection[str]) -> AfterValidator:
+    """Accept these names only."""
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(unknown(kind, name, names))
+        return name
+
+    return AfterValidator(check)
+
+
+Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True), BeforeValidator(_whole)]
+Members = Annotated[int, Field(ge=1, le=1000, strict=True), BeforeValidator(_whole)]
+Folds = Annotated[int, Field(ge=2, le=1000, strict=True), BeforeValidator(_whole)]
+Population = Annotated[int, Field(ge=3, le=100_000, strict=True), BeforeValidator(_whole)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_whole)]
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+OpenShare = Annotated[float, Field(gt=0, lt=1, strict=True)]
+Factor = Annotated[float, Field(ge=1.5, le=100, strict=True)]

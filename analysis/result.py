@@ -18,13 +18,14 @@ from torch import nn
 from analysis.study_dir import StudyDir
 from search_spaces.database import open_storage
 from search_spaces.errors import DataError, OutputError, SearchFailed, reason
+from search_spaces.population import Schedule
 from search_spaces.study import Study
 from search_spaces.yaml_file import dump_yaml
 from trainables.refit import networks_of, predict
 from trainables.task import Array, Dataset, Task, checked
 from trainables.tasks import make_task
 
-ATTRIBUTES = ("epochs", "seconds", "best_epoch", "reason")
+ATTRIBUTES = ("epochs", "seconds", "best_epoch", "reason", "schedule")
 """User attributes of a trial that are not metrics."""
 
 MEASURED = ("validation", "test", "kfold")
@@ -33,13 +34,18 @@ MEASURED = ("validation", "test", "kfold")
 
 @dataclass(frozen=True)
 class BestTrial:
-    """The completed trial with the best value."""
+    """The completed trial with the best value.
+
+    ``schedule``: the hyperparameters of its network by the epochs trained before them, where they changed; ``params``
+    are then the last of them.
+    """
 
     number: int
     params: dict[str, Any]
     value: float
     epoch: int
     metrics: dict[str, float]
+    schedule: Schedule = ()
 
 
 class RefittedNetwork:
@@ -180,8 +186,14 @@ class StudyResult:
             raise SearchFailed(f"{self.study.name}: no trial has completed ({self._why_none()})")
         sign = 1 if self.mode == "min" else -1
         best = min(completed, key=lambda t: (sign * (t.value or 0.0), t.number))
+        schedule = schedule_of(best)
         return BestTrial(
-            best.number, dict(best.params), float(best.value or 0.0), int(best.user_attrs["best_epoch"]), _metrics(best)
+            number=best.number,
+            params=dict(schedule[-1][1] if schedule else best.params),
+            value=float(best.value or 0.0),
+            epoch=int(best.user_attrs["best_epoch"]),
+            metrics=_metrics(best),
+            schedule=schedule,
         )
 
     @cached_property
@@ -231,6 +243,11 @@ class StudyResult:
             if t.state is TrialState.FAIL:
                 return f"trial {t.number} failed: {t.user_attrs.get('reason', 'unknown')}"
         return f"{len(self.frozen_trials)} trials so far"
+
+
+def schedule_of(trial: FrozenTrial) -> Schedule:
+    """The hyperparameters that a trial's best network was trained with, where they changed; else nothing."""
+    return tuple((int(epoch), dict(params)) for epoch, params in json.loads(trial.user_attrs.get("schedule", "[]")))
 
 
 def write_best(folder: StudyDir, task: str, params: Mapping[str, Any], states: list[dict[str, torch.Tensor]]) -> None:

@@ -21,8 +21,9 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from benchmarks import records
-from trainables.cohort import Cohort, Data, Plan
+from trainables.cohort import Cohort
 from trainables.folds import Split
+from trainables.plan import Data, Plan
 from trainables.recipe import Recipe, network_params
 from trainables.signature import build
 from trainables.strategy import make_stack

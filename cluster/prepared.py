@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ray import cloudpickle
 
 from search_spaces.errors import DataError, StudyError, TaskError, TunefleetError, reason
+from search_spaces.population import PopulationTraining
 from search_spaces.rungs import Rungs
 from search_spaces.study import Study
-from trainables.cohort import Plan
 from trainables.folds import Split, all_rows, k_folds, refit_split, search_splits
+from trainables.plan import Plan
 from trainables.recipe import check_params, check_space
 from trainables.rehearsal import rehearse
 from trainables.rng import root_key
+from trainables.shape import check_changeable
 from trainables.task import Array, Dataset, Task
 from trainables.tasks import make_task, user_module
 
@@ -44,7 +47,16 @@ class Prepared:
             epochs=self.study.task_options.epochs,
             key=root_key(self.study.search.seed, SEARCH),
             patience=self.study.early_stopping.patience,
+            changing=self.study.search.pbt is not None,
         )
+
+    @property
+    def population(self) -> PopulationTraining | None:
+        """The rounds of population-based training; None without it."""
+        pbt = self.study.search.pbt
+        if pbt is None:
+            return None
+        return PopulationTraining(pbt, self.study.search_space, self.task.mode, self.study.search.seed)
 
     @property
     def rungs(self) -> dict[str, Any]:
@@ -116,4 +128,7 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
         cross_validated(study, dataset, refitted)
     if study.refit.patience is not None and not len(refitted.validation):
         raise StudyError("refit.patience: needs rows to judge by, and none are held out; set refit.validation")
-    return Prepared(study, task, dataset, inputs, targets, search_splits(dataset, study.task_options))
+    splits = search_splits(dataset, study.task_options)
+    if study.search.pbt is not None:
+        check_changeable(task, study.search_space, splits, torch.device("cpu"))
+    return Prepared(study, task, dataset, inputs, targets, splits)

@@ -19,8 +19,9 @@ from cluster.prepared import FOLDS, REFIT, Prepared, cross_validated
 from cluster.ray_session import worker_resources
 from cluster.recorder import Listener
 from search_spaces.errors import SearchFailed, TunefleetError, reason
-from trainables.cohort import Data, Plan
+from search_spaces.population import Schedule
 from trainables.folds import refit_split
+from trainables.plan import Data, Plan
 from trainables.refit import Refit, cross_validate, evaluate, joined, networks_of, train_refit
 from trainables.rng import root_key
 from trainables.shape import trial_shape
@@ -39,7 +40,9 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
         DataError: if the test data cannot be read.
     """
     study, best, task = prepared.study, result.best, prepared.task
-    options, params = study.refit, {**best.params, **study.refit.params}
+    options = study.refit
+    schedule = tuple((epoch, {**params, **options.params}) for epoch, params in best.schedule)
+    params = schedule[0][1] if schedule else {**best.params, **options.params}
     plan, arrays = _plan(prepared, best.epoch)
     (split,) = plan.splits
     rows = f"{len(split.train)} rows" + (f", {len(split.validation)} held out" if len(split.validation) else "")
@@ -54,12 +57,12 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     together = trial_shape(task, params, plan.splits, torch.device("cuda" if need["GPU"] else "cpu")).largest
     groups = [range(first, min(first + together, options.seeds)) for first in range(0, options.seeds, together)]
     reached: Any = ray.remote(num_cpus=0)(_Reached).remote()
-    training = [start(_train, stored, plan, params, group, reached) for group in groups]
+    training = [start(_train, stored, plan, params, group, reached, schedule) for group in groups]
     folded = None
     if options.folds:
         folds = cross_validated(study, prepared.dataset, split)
         again = replace(prepared.plan(), splits=folds, key=root_key(study.search.seed, FOLDS))
-        folded = start(_cross_validate, stored, again, params)
+        folded = start(_cross_validate, stored, again, params, schedule)
     while ray.wait(training, num_returns=len(training), timeout=PROGRESS_SECONDS)[1]:
         listener.refit_progress(_get(reached.read.remote(), "the refit"), options.seeds * plan.epochs)
     fitted = joined([_get(part, "the refit") for part in training])
@@ -95,6 +98,7 @@ def _plan(prepared: Prepared, best_epoch: int) -> tuple[Plan, tuple[Array, Array
         key=root_key(study.search.seed, REFIT),
         patience=options.patience if held_out else None,
         keep_best=True,
+        changing=study.search.pbt is not None,
         watch=watch,
     )
     return plan, (inputs, targets)
@@ -129,16 +133,24 @@ class _Reached:
 
 
 def _train(
-    task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any], seeds: range, reached: Any
+    task: Task,
+    arrays: tuple[Array, Array],
+    plan: Plan,
+    params: dict[str, Any],
+    seeds: range,
+    reached: Any,
+    schedule: Schedule,
 ) -> Refit:
     def note(results: dict[int, Epoch]) -> None:
         reached.note.remote({seed: epoch.epoch for seed, epoch in results.items()})
 
-    return train_refit(task, Data.on(worker_device(), *arrays), plan, params, seeds, note)
+    return train_refit(task, Data.on(worker_device(), *arrays), plan, params, seeds, note, schedule)
 
 
-def _cross_validate(task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any]) -> dict[str, float]:
-    return cross_validate(task, Data.on(worker_device(), *arrays), plan, params)
+def _cross_validate(
+    task: Task, arrays: tuple[Array, Array], plan: Plan, params: dict[str, Any], schedule: Schedule
+) -> dict[str, float]:
+    return cross_validate(task, Data.on(worker_device(), *arrays), plan, params, schedule)
 
 
 def _measure(task: Task, fitted: Refit, test: Pair) -> dict[str, float]:

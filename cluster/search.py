@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -23,7 +24,7 @@ from search_spaces.errors import ClusterError, reason
 from search_spaces.proposer import Proposal, Proposer
 from search_spaces.rungs import Rungs
 from search_spaces.searcher import CohortSearcher
-from trainables.checkpoints import load_checkpoint
+from trainables.checkpoints import common_epoch
 from trainables.shape import trial_shape
 from trainables.trainable import CohortTrainable, Job
 
@@ -50,13 +51,21 @@ def search(
         threads=study.resources.cpu,
         rungs=_rungs_actor(prepared, known),
         rung_epochs=prepared.rung_epochs,
+        population=prepared.population,
         checkpoints=folder.checkpoints,
         checkpoint_seconds=CHECKPOINT_SECONDS,
     )
 
     def shape_of(proposal: Proposal) -> Shape:
-        saved = load_checkpoint(folder.checkpoints, proposal.number)
-        return trial_shape(prepared.task, proposal.params, plan.splits, device, saved["epoch"] if saved else 0)
+        together = range(proposal.number, proposal.number + 1)
+        if proposer.population:
+            first = proposal.number - proposal.number % proposer.population
+            together = range(first, first + proposer.population)
+        start = common_epoch(folder.checkpoints, together)
+        shape = trial_shape(prepared.task, proposal.params, plan.splits, device, start)
+        if not proposer.population:
+            return shape
+        return replace(shape, key=f"{shape.key}-population-{together.start}", largest=proposer.population)
 
     log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs)
     recorder = Recorder(proposer, log, folder.checkpoints, listener, plan.epochs)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from search_spaces.population import Schedule
 
 
 class State(enum.Enum):
@@ -28,6 +31,7 @@ class Outcome:
         metrics: other metrics at that epoch, plus ``kfold_best``.
         reason: for a failed trial, why, in one line.
         seconds: its share of its cohort's training time.
+        schedule: the hyperparameters that the network of ``best_epoch`` was trained with, where they changed.
     """
 
     number: int
@@ -38,6 +42,7 @@ class Outcome:
     metrics: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     seconds: float = 0.0
+    schedule: Schedule = ()
 
     @property
     def epochs(self) -> int:
@@ -51,6 +56,8 @@ class Outcome:
             kept["best_epoch"] = self.best_epoch
         if self.reason is not None:
             kept["reason"] = self.reason
+        if self.schedule:
+            kept["schedule"] = json.dumps(self.schedule)
         return kept | dict(self.metrics)
 
 

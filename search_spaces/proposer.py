@@ -36,6 +36,7 @@ class Proposer:
         self._enqueued = study.search.enqueue
         self._sampler = study.search.options.draws(self._space, study.search.seed)
         self._generation = study.search.options.generation
+        self.population = None if study.search.pbt is None else study.search.pbt.population
         self._database = database
         self._memory = memory_database(study.name, mode)
         self._asked = 0
@@ -53,9 +54,9 @@ class Proposer:
         return max(0, self.total - self._asked)
 
     @property
-    def generations(self) -> bool:
-        """Whether trials are proposed generation by generation."""
-        return self._generation is not None
+    def block(self) -> int | None:
+        """Trials that belong together, a generation or a population; None where each is by itself."""
+        return self._generation or self.population
 
     @property
     def room(self) -> int:

@@ -48,15 +48,17 @@ class CohortSearcher(Searcher):
         self._workers = workers
         self._concurrency = concurrency
         # Blocks of one size, whenever they are proposed: who shares a stack must not depend on timing.
-        whole = concurrency >= proposer.total or proposer.generations
-        self._block = concurrency if whole else max(1, concurrency // 2)
+        if proposer.block or concurrency >= proposer.total:
+            self._block = min(concurrency, proposer.block or concurrency)
+        else:
+            self._block = max(1, concurrency // 2)
         self._queue: list[CohortPlan] = []
         self._running: dict[str, CohortPlan] = {}
         self._pending: set[int] = set()
         self._unfinished = list(proposer.unfinished)
         self._working = False
         self._deaths = 0
-        self._died_alone: Counter[int] = Counter()
+        self._died: Counter[int] = Counter()
 
     def suggest(self, trial_id: str) -> Any:
         """The next cohort, None while there is nothing to do yet, or FINISHED."""
@@ -77,7 +79,8 @@ class CohortSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A cohort is done. Where its process died, its trials run again in halves, until the culprit is alone.
 
-        A trial that is alone runs a second time before it is held to be the culprit: its machine may have gone.
+        What cannot be halved, a single trial or a population, runs a second time before it is held to be the culprit:
+        its machine may have gone.
         """
         cohort = self._running.pop(trial_id, None)
         if cohort is None:
@@ -87,14 +90,15 @@ class CohortSearcher(Searcher):
             return
         self._deaths += 1
         left = [p for p in cohort.trials if p.number in self._pending]
-        if len(left) == 1 == len(cohort.trials):
-            self._died_alone[left[0].number] += 1
-            if self._died_alone[left[0].number] > 1:
-                self._fail(left[0], CRASHED)
+        if left and (len(cohort.trials) == 1 or self._proposer.population):
+            self._died[left[0].number] += 1
+            if self._died[left[0].number] > 1:
+                for proposal in left:
+                    self._fail(proposal, CRASHED)
                 return
         if left:
             # Shaped anew, for trials with a checkpoint go on from there.
-            self._queue[:0] = form_cohorts([(p, self._shape_of(p)) for p in left], workers=2)
+            self._queue[:0] = self._cohorts([(p, self._shape_of(p)) for p in left], pieces=2)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Reports go to the recorder, which calls :meth:`ended`."""
@@ -130,8 +134,12 @@ class CohortSearcher(Searcher):
                 shaped.append((proposal, self._shape_of(proposal)))
             except Exception as error:
                 self._fail(proposal, reason(error))
-        self._queue = form_cohorts(shaped, self._workers)
+        self._queue = self._cohorts(shaped, self._workers)
         return True
+
+    def _cohorts(self, shaped: list[tuple[Proposal, Shape]], pieces: int) -> list[CohortPlan]:
+        """At least so many cohorts, where that is possible; a population stays together."""
+        return form_cohorts(shaped, 1 if self._proposer.population else pieces)
 
     def _fail(self, proposal: Proposal, why: str) -> None:
         self._tell(Outcome(proposal.number, State.FAIL, reason=why))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
 from search_spaces.fields import Count, Factor, Folds, Members, OpenShare, Section, Seed, known
+from search_spaces.population import Pbt
 from search_spaces.samplers import SAMPLERS, Random, Sampler
 
 
@@ -64,12 +65,13 @@ class EarlyStopping(Section):
 class Search(Section):
     """Who chooses the next trial, how many trials there are, and how many may be pending at once.
 
-    ``options`` are the sampler's own. ``enqueue``: configurations that are tried first; parameters that one leaves out
+    ``options`` are the sampler's own; ``pbt`` trains the trials as populations. ``enqueue``: configurations that are tried first; parameters that one leaves out
     are sampled.
     """
 
     sampler: Annotated[str, known("sampler", SAMPLERS)] = "random"
     options: SerializeAsAny[Sampler] = Field(default_factory=dict, validate_default=True)
+    pbt: Pbt | None = None
     trials: Count | None = None
     seed: Seed = Field(default_factory=lambda: secrets.randbelow(2**32))
     concurrency: Count | None = None

@@ -10,13 +10,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
+from optuna.distributions import CategoricalDistribution
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from search_spaces.errors import StudyError, unknown
 from search_spaces.fields import Section
+from search_spaces.population import Pbt
 from search_spaces.sections import EarlyStopping, OptionsError, Refit, Resources, Search, TaskOptions
 from search_spaces.space import Space
 from search_spaces.yaml_file import dump_yaml, read_yaml
+
+FIXED = frozenset({"optimizer", "batch_size"})
+"""Hyperparameters of training that stay as they are while a network trains."""
 
 MOST_PENDING = 2000
 """Trials that are proposed at once where a study sets no concurrency: enough for large cohorts."""
@@ -63,6 +68,8 @@ class Study(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Study:
         trials, sampler = self.search.trials, self.search.sampler
+        if self.search.pbt is not None:
+            self._check_population(self.search.pbt)
         if self.search_space.constant:
             if trials not in (None, 1):
                 raise StudyError(f"search.trials: a space with nothing to search has exactly one trial, got {trials}")
@@ -70,7 +77,7 @@ class Study(Section):
             size = self.search_space.grid_size()
             if trials is not None and trials > size:
                 raise StudyError(f"search.trials: the grid has only {size} points, got {trials}")
-        elif trials is None:
+        elif trials is None and self.search.pbt is None:
             raise StudyError(f"search.trials: sampler '{sampler}' needs a number of trials, got none")
         if len(self.search.enqueue) > self.trials:
             raise StudyError(
@@ -88,6 +95,48 @@ class Study(Section):
             )
         return self
 
+    def _check_population(self, pbt: Pbt) -> None:
+        """What copying one network onto another needs.
+
+        Raises:
+            StudyError: naming the key.
+        """
+        if self.search.options.learns or self.search.sampler == "grid":
+            raise StudyError(
+                f"search.sampler: with search.pbt the first hyperparameters are drawn by random or qmc, "
+                f"got '{self.search.sampler}'"
+            )
+        if self.search.trials is not None and self.search.trials % pbt.population:
+            raise StudyError(
+                f"search.trials: must be a multiple of search.pbt.population ({pbt.population}), "
+                f"got {self.search.trials}"
+            )
+        if self.search.concurrency is not None and self.search.concurrency < pbt.population:
+            raise StudyError(
+                f"search.concurrency: must be at least search.pbt.population ({pbt.population}), "
+                f"got {self.search.concurrency}"
+            )
+        if pbt.interval >= self.task_options.epochs:
+            raise StudyError(
+                f"search.pbt.interval: must be below task_options.epochs ({self.task_options.epochs}), "
+                f"got {pbt.interval}"
+            )
+        if self.early_stopping != EarlyStopping():
+            raise StudyError("early_stopping: has no place in population-based training, which replaces bad trials")
+        if self.search_space.constant:
+            raise StudyError("space: population-based training needs a hyperparameter to change, and all are constants")
+        for p in self.search_space.parameters:
+            if p.when:
+                raise StudyError(f"space.{p.name}.when: population-based training takes no conditions")
+            if p.name in FIXED and not p.constant:
+                raise StudyError(
+                    f"space.{p.name}: cannot change while a network trains; with search.pbt it must be a constant"
+                )
+            if pbt.explore == "pb2" and not p.constant and isinstance(p.distribution, CategoricalDistribution):
+                raise StudyError(
+                    f"space.{p.name}: search.pbt.explore pb2 models numbers, and this is a list of choices"
+                )
+
     @cached_property
     def search_space(self) -> Space:
         """The parsed space."""
@@ -98,6 +147,8 @@ class Study(Section):
         """Number of trials in all."""
         if self.search.trials is not None:
             return self.search.trials
+        if self.search.pbt is not None:
+            return self.search.pbt.population
         return 1 if self.search_space.constant else self.search_space.grid_size()
 
     def concurrency(self, workers: int) -> int:
@@ -107,6 +158,8 @@ class Study(Section):
         """
         if self.search.concurrency is not None:
             return self.search.concurrency
+        if self.search.pbt is not None:
+            return min(self.trials, workers * self.search.pbt.population)
         sampler = self.search.options
         return sampler.generation or min(self.trials, 2 * workers if sampler.learns else MOST_PENDING)
 

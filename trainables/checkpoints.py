@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 
-def save_checkpoint(folder: Path, number: int, state: dict[str, Any]) -> None:
-    """Write a trial's state whole or not at all."""
+def save_checkpoints(folder: Path, states: Mapping[int, dict[str, Any]]) -> None:
+    """Write the states of trials, each whole or not at all, and all of them at once: a population needs one epoch."""
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{number}.{os.getpid()}"
-    torch.save(state, aside)
-    os.replace(aside, _path(folder, number))
+    asides = {number: folder / f".{number}.{os.getpid()}" for number in states}
+    for number, state in states.items():
+        torch.save(state, asides[number])
+    for number, aside in asides.items():
+        os.replace(aside, _path(folder, number))
 
 
 def load_checkpoint(folder: Path, number: int) -> dict[str, Any] | None:
@@ -24,6 +27,12 @@ def load_checkpoint(folder: Path, number: int) -> dict[str, Any] | None:
     except Exception:  # missing, or damaged in any of the ways a file can be
         return None
     return state if isinstance(state, dict) and {"epoch", "members", "run"} <= set(state) else None
+
+
+def common_epoch(folder: Path, numbers: Iterable[int]) -> int:
+    """The epoch that the checkpoints of all these trials stand at, of those that have one; 0 where they differ."""
+    epochs = {state["epoch"] for number in numbers if (state := load_checkpoint(folder, number)) is not None}
+    return epochs.pop() if len(epochs) == 1 else 0
 
 
 def remove_checkpoint(folder: Path, number: int) -> None:

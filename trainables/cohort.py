@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import reason
 from search_spaces.outcome import Outcome, State
 from trainables.batches import MemberRows
-from trainables.folds import Rows, Split
 from trainables.fused import Traces
 from trainables.loop import LoopStack
+from trainables.plan import Data, Plan
 from trainables.recipe import OPTIMIZERS, Recipe, network_params
 from trainables.rng import root_key
 from trainables.signature import build, why_not_fused
 from trainables.stack import Values, finished_means
 from trainables.standardise import fit_layers, has_fitted_layers
 from trainables.strategy import as_loop, make_stack
-from trainables.task import Array, Task
+from trainables.task import Task
 from trainables.trial_run import Epoch, TrialRun
 
 EVALUATION_ROWS = 1024
@@ -36,40 +34,6 @@ EVALUATION_NUMBERS = 2**22
 
 Result = TypeVar("Result")
 TrialConfig = tuple[int, Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Data:
-    """Arrays on the device; splits hold row numbers of them."""
-
-    inputs: Tensor
-    targets: Tensor
-
-    @classmethod
-    def on(cls, device: torch.device, inputs: Array, targets: Array) -> Data:
-        """Copy arrays to a device. Always a copy: arrays of Ray's object store are shared between processes."""
-        return cls(*(torch.from_numpy(np.array(a)).to(device) for a in (inputs, targets)))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What all trials of a cohort have in common.
-
-    Args:
-        splits: one member per split; all with validation rows, or none.
-        epochs: for how long.
-        key: where all random numbers come from; members differ by (trial, fold).
-        patience: epochs without improvement after which a trial ends; None for never.
-        keep_best: whether to keep the weights of each trial's best epoch, in ``Cohort.weights``.
-        watch: further rows to evaluate after every epoch, for looking only; named ``test_...``.
-    """
-
-    splits: Sequence[Split]
-    epochs: int
-    key: int
-    patience: int | None = None
-    keep_best: bool = False
-    watch: Rows | None = None
 
 
 class Cohort:
@@ -127,6 +91,7 @@ class Cohort:
                 plan.epochs,
                 data.inputs.device,
                 traces if traces is not None else {},
+                plan.changing,
             )
             if isinstance(self._stack, LoopStack):
                 self.why_loop = why_not_fused(self._stack.base, data.inputs.device)
@@ -180,6 +145,35 @@ class Cohort:
         for number in numbers:
             self._end(number, State.PRUNED)
         self._compact()
+
+    def params(self, number: int) -> dict[str, Any]:
+        """The hyperparameters that a trial in training goes by now."""
+        return dict(self._runs[number].params)
+
+    def exploit(self, target: int, source: int, params: Mapping[str, Any]) -> None:
+        """Trial ``target`` goes on from an exact copy of ``source``, fold by fold, with other hyperparameters.
+
+        Raises:
+            TaskError: if a value breaks its rule.
+        """
+        rows = self._rows()
+        for theirs, own in zip(rows[source], rows[target], strict=True):
+            self._stack.copy(theirs, own)
+        self._follow(target, source, params)
+
+    def change(self, params: Mapping[str, Any]) -> None:
+        """All trials go on with other hyperparameters; errors as in :meth:`exploit`."""
+        for number in self.live:
+            self._follow(number, number, params)
+
+    def _follow(self, target: int, source: int, params: Mapping[str, Any]) -> None:
+        recipe, full = Recipe.of(params), network_params(self.task, params)
+        before = _buffers(self.task, network_params(self.task, self._runs[source].params))
+        # Buffers that differ between networks of one key are those that hold hyperparameters.
+        changed = {n: b for n, b in _buffers(self.task, full).items() if not torch.equal(b, before[n])}
+        for row in self._rows()[target]:
+            self._stack.change(row, recipe, changed)
+        self._runs[target].follow(self._runs[source], self.epoch, params)
 
     def fail(self, reason: str) -> None:
         """End every trial in training as failed, all for one reason."""
@@ -287,3 +281,7 @@ class Cohort:
                 self._runs[number].restore(state["run"])
                 for row, member in zip(self._rows()[number], state["members"], strict=True):
                     self._stack.load_state(row, member)
+
+
+def _buffers(task: Task, params: Mapping[str, Any]) -> Values:
+    return dict(build(task, params, key=0).named_buffers())

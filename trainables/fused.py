@@ -52,8 +52,9 @@ class FusedStack(Stack):
         epochs: int,
         device: torch.device,
         traces: Traces,
+        changing: bool = False,
     ) -> None:
-        if all(float(m.p) == 0 for n in networks for m in n.modules() if isinstance(m, MemberDropout)):
+        if not changing and all(float(m.p) == 0 for n in networks for m in n.modules() if isinstance(m, MemberDropout)):
             networks = [_without_dropout(n) for n in networks]
         self._signature = signature(networks[0])
         self._traces = traces

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from search_spaces.errors import SearchFailed
 from search_spaces.outcome import State
-from trainables.cohort import Cohort, Data, Plan
+from search_spaces.population import Schedule
+from trainables.cohort import Cohort
+from trainables.plan import Data, Plan
 from trainables.recipe import network_params
 from trainables.stack import Values, finished_means, sample_values
 from trainables.task import Task
@@ -45,13 +47,17 @@ def train_refit(
     params: Mapping[str, Any],
     seeds: Iterable[int],
     on_epoch: Callable[[dict[int, Epoch]], object] = lambda results: None,
+    schedule: Schedule = (),
 ) -> Refit:
-    """Train one network per seed as one stack, each with its own early stop; ``on_epoch`` gets results by seed."""
+    """Train one network per seed as one stack, each with its own early stop.
+
+    ``on_epoch`` gets results by seed. ``schedule``: hyperparameters that replace others after some epochs.
+    """
     cohort = Cohort(task, data, plan, [(seed, params) for seed in seeds])
     history: list[dict[str, float]] = []
     held_out = len(plan.splits[0].validation) > 0
     while cohort.live:
-        results = cohort.advance()
+        results = _advance(cohort, schedule)
         on_epoch(results)
         for seed, epoch in results.items():
             # Without held-out rows the cohort's own metrics are those of training.
@@ -84,7 +90,9 @@ def joined(parts: Sequence[Refit]) -> Refit:
     return Refit(parts[0].params, states, [row for part in parts for row in part.history], failures)
 
 
-def cross_validate(task: Task, data: Data, plan: Plan, params: Mapping[str, Any]) -> dict[str, float]:
+def cross_validate(
+    task: Task, data: Data, plan: Plan, params: Mapping[str, Any], schedule: Schedule = ()
+) -> dict[str, float]:
     """Metrics of one configuration, trained as a trial is over the plan's folds, at the best epoch of their mean.
 
     Raises:
@@ -92,11 +100,18 @@ def cross_validate(task: Task, data: Data, plan: Plan, params: Mapping[str, Any]
     """
     cohort = Cohort(task, data, plan, [(0, params)])
     while cohort.live:
-        cohort.advance()
+        _advance(cohort, schedule)
     (outcome,) = cohort.ended
     if outcome.state is not State.COMPLETE:
         raise SearchFailed(f"the cross-validation of {dict(params)} failed: {outcome.reason}")
     return {**outcome.metrics, "epoch": float(outcome.best_epoch or 0)}
+
+
+def _advance(cohort: Cohort, schedule: Schedule) -> dict[int, Epoch]:
+    for epoch, params in schedule:
+        if epoch and epoch == cohort.epoch:
+            cohort.change(params)
+    return cohort.advance()
 
 
 def networks_of(task: Task, params: Mapping[str, Any], states: Sequence[Values]) -> list[nn.Module]:

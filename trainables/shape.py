@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from search_spaces.cohorts import Shape
+from search_spaces.errors import StudyError
+from search_spaces.space import Space
 from trainables.folds import Split
 from trainables.recipe import Recipe, network_params
 from trainables.signature import build, signature, why_not_fused
@@ -49,3 +51,20 @@ def trial_shape(
         largest=1 if why_not_fused(network, device) else max(1, fits),
         start=start,
     )
+
+
+def check_changeable(task: Task, space: Space, splits: Sequence[Split], device: torch.device) -> None:
+    """Check that no parameter of the space changes the network itself, as population-based training needs it.
+
+    Raises:
+        StudyError: naming the parameter.
+    """
+    params = space.corner(last=False)
+    key = trial_shape(task, params, splits, device).key
+    for p in space.parameters:
+        for value in p.ends:
+            if trial_shape(task, {**params, p.name: value}, splits, device).key != key:
+                raise StudyError(
+                    f"space.{p.name}: changes the network itself, and weights are copied only between equal ones; "
+                    f"with search.pbt it must be a constant, got {params[p.name]!r} and {value!r}"
+                )

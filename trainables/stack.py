@@ -25,6 +25,10 @@ from trainables.task import Task
 
 Values = dict[str, Tensor]
 
+PENALTIES = ("weight_decay", "momentum", "nesterov", "l2")
+CHANGEABLE = ("base_lr", "schedule", "gamma", "factor", "plateau_patience", "cooldown", *PENALTIES)
+"""Columns of hyperparameters; the others are state of the training."""
+
 
 class Layout:
     """Where each trained parameter of a network lies in a row of P numbers."""
@@ -84,10 +88,7 @@ class Stack(ABC):
         self.members: Values = {"theta": theta}
         for slot in range(max(SLOTS[r.optimizer] for r in recipes)):
             self.members[f"slot_{slot}"] = torch.zeros_like(theta)
-        columns = schedule_columns(recipes, epochs)
-        for name in ("weight_decay", "momentum", "nesterov", "l2"):
-            values = [float(getattr(r, name)) for r in recipes]
-            columns[name] = torch.tensor(values, dtype=theta.dtype).unsqueeze(1)
+        columns = schedule_columns(recipes, epochs) | _penalty_columns(recipes, theta.dtype)
         columns["count"] = torch.zeros(len(recipes), 1, dtype=torch.float64)
         self.members |= {name: column.to(device) for name, column in columns.items()}
         for name in self._constant_names():
@@ -169,6 +170,23 @@ class Stack(ABC):
         self.recipes[target] = self.recipes[source]
         self._bind()
 
+    def change(self, row: int, recipe: Recipe, constants: Mapping[str, Tensor]) -> None:
+        """Go on with other hyperparameters; what training has learned stays as it is.
+
+        Args:
+            row: of the member.
+            recipe: of the same optimizer. Its lr scales the present learning rate, whatever the schedule made of it.
+            constants: buffers that hold hyperparameters, by name.
+        """
+        columns = schedule_columns([recipe], 1) | _penalty_columns([recipe], self.theta.dtype)
+        self.members["lr"][row] *= (columns["base_lr"][0] / self.members["base_lr"][row].cpu()).to(self.device)
+        for name in CHANGEABLE:
+            self.members[name][row] = columns[name][0].to(self.device)
+        for name, value in constants.items():
+            self.members[f"constant:{name}"][row] = value.to(self.device)
+        self.recipes[row] = recipe
+        self._bind()
+
     def state(self, row: int) -> Values:
         """Everything that one member needs to go on, on the CPU."""
         return {name: tensor[row].detach().cpu().clone() for name, tensor in self.members.items()}
@@ -225,6 +243,13 @@ class Stack(ABC):
             momentum=m["momentum"][span],
             nesterov=m["nesterov"][span],
         )
+
+
+def _penalty_columns(recipes: Sequence[Recipe], dtype: torch.dtype) -> Values:
+    """Each member's penalties and momentum, (M, 1)."""
+    return {
+        name: torch.tensor([float(getattr(r, name)) for r in recipes], dtype=dtype).unsqueeze(1) for name in PENALTIES
+    }
 
 
 def sample_loss(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:

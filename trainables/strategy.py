@@ -23,15 +23,16 @@ def make_stack(
     epochs: int,
     device: torch.device,
     traces: Traces,
+    changing: bool = False,
 ) -> Stack:
     """Stack networks of one signature with the strategy that suits their number, their layers and the device.
 
-    A single network is not worth a trace: its ordinary step is three times faster. Networks of one configuration can
+    With ``changing`` hyperparameters, dropout of rate 0 stays in place. A single network is not worth a trace: its ordinary step is three times faster. Networks of one configuration can
     still differ, in an attribute drawn at random as they were built.
     """
     if len(networks) == 1 or why_not_fused(networks[0], device) or len({signature(n) for n in networks}) > 1:
         return LoopStack(task, networks, recipes, epochs, device)
-    return FusedStack(task, networks, recipes, epochs, device, traces)
+    return FusedStack(task, networks, recipes, epochs, device, traces, changing)
 
 
 def as_loop(stack: Stack) -> LoopStack:

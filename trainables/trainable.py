@@ -14,10 +14,12 @@ from ray import tune
 
 from search_spaces.errors import reason
 from search_spaces.outcome import Outcome, State
+from search_spaces.population import PopulationTraining
 from search_spaces.rungs import Decision
-from trainables.checkpoints import load_checkpoint, save_checkpoint
-from trainables.cohort import Cohort, Data, Plan
+from trainables.checkpoints import load_checkpoint, save_checkpoints
+from trainables.cohort import Cohort
 from trainables.fused import Traces
+from trainables.plan import Data, Plan
 from trainables.report import CohortConfig, CohortReport
 from trainables.task import Array, Task
 
@@ -35,6 +37,7 @@ class Job:
         threads: CPU threads per worker; more than its share makes torch many times slower.
         rungs: handle of the actor that holds the study's ``Rungs``, or None without ASHA.
         rung_epochs: where it wants to be asked.
+        population: the rounds of population-based training, or None.
         checkpoints: folder for unfinished trials.
         checkpoint_seconds: training time between two checkpoints of a trial.
     """
@@ -46,6 +49,7 @@ class Job:
     threads: int
     rungs: Any
     rung_epochs: tuple[int, ...]
+    population: PopulationTraining | None
     checkpoints: Path
     checkpoint_seconds: float
 
@@ -119,6 +123,11 @@ class CohortTrainable(tune.Trainable):
         results = cohort.advance()
         for number, epoch in results.items():
             report.epochs.setdefault(number, []).append(epoch)
+        population = self._job.population
+        if population is not None and population.due(cohort.epoch):
+            values = {number: results[number].value for number in cohort.live}
+            for move in population.moves(cohort.epoch, values, {n: cohort.params(n) for n in cohort.live}):
+                cohort.exploit(move.target, move.source, move.params)
         if cohort.epoch not in self._job.rung_epochs or not cohort.live:
             return
         values = {number: results[number].value for number in cohort.live}
@@ -130,6 +139,5 @@ class CohortTrainable(tune.Trainable):
     def _checkpoint(self, cohort: Cohort) -> None:
         if time.monotonic() - self._saved_at < self._job.checkpoint_seconds:
             return
-        for number in cohort.live:
-            save_checkpoint(self._job.checkpoints, number, cohort.state(number))
+        save_checkpoints(self._job.checkpoints, {number: cohort.state(number) for number in cohort.live})
         self._saved_at = time.monotonic()

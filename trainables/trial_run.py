@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from search_spaces.outcome import Outcome, State
+from search_spaces.population import Schedule
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class TrialRun:
     """A trial in training.
 
     Args:
-        number, params: which trial.
+        number, params: which trial; the hyperparameters are those in force now.
         mode: whether small or large values are good.
         latest_is_best: without validation there is nothing to choose an epoch by.
     """
@@ -50,6 +51,8 @@ class TrialRun:
     last: Epoch | None = None
     fold_best: tuple[float, ...] = ()
     seconds: float = 0.0
+    schedule: Schedule = ()
+    best_schedule: Schedule = ()
 
     def record(self, epoch: Epoch) -> bool:
         """Add an epoch; returns whether it is the best so far."""
@@ -59,9 +62,14 @@ class TrialRun:
         self.fold_best = tuple(map(pick, self.fold_best, epoch.folds)) if self.fold_best else epoch.folds
         better = self.best is None or (pick(epoch.value, self.best.value) != self.best.value)
         if better or self.latest_is_best:
-            self.best = epoch
+            self.best, self.best_schedule = epoch, self.schedule
             return True
         return False
+
+    def follow(self, other: TrialRun, epoch: int, params: Mapping[str, Any]) -> None:
+        """Go on from the networks of another trial, or of itself, after ``epoch``, with other hyperparameters."""
+        self.schedule = (*(other.schedule or ((0, dict(other.params)),)), (epoch, dict(params)))
+        self.params = params
 
     def out_of_patience(self, patience: int | None) -> bool:
         """Whether the last improvement lies that many epochs back."""
@@ -87,6 +95,7 @@ class TrialRun:
             metrics=metrics,
             reason=reason,
             seconds=self.seconds,
+            schedule=self.best_schedule,
         )
 
     def state(self) -> dict[str, Any]:
@@ -97,6 +106,8 @@ class TrialRun:
             "last": asdict(self.last) if self.last else None,
             "fold_best": list(self.fold_best),
             "seconds": self.seconds,
+            "schedule": list(self.schedule),
+            "best_schedule": list(self.best_schedule),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -108,3 +119,6 @@ class TrialRun:
         )
         self.fold_best = tuple(state["fold_best"])
         self.seconds = state["seconds"]
+        self.schedule, self.best_schedule = tuple(state["schedule"]), tuple(state["best_schedule"])
+        if self.schedule:
+            self.params = self.schedule[-1][1]

@@ -14,9 +14,10 @@ from search_spaces.database import TrialDatabase, open_storage
 from search_spaces.proposer import Proposer
 from search_spaces.rungs import Decision, Rungs
 from search_spaces.study import Study
-from trainables.cohort import Cohort, Data, Plan
+from trainables.cohort import Cohort
 from trainables.folds import all_rows, refit_split, search_splits
 from trainables.fused import Traces
+from trainables.plan import Data, Plan
 from trainables.refit import evaluate, networks_of, train_refit
 from trainables.rng import root_key
 from trainables.task import Pair, Task

@@ -20,8 +20,8 @@ from cluster.runner import resume, run
 from search_spaces import Study
 from search_spaces.errors import DataError
 from tests.cluster.study_files import digits_study, shipped_on
-from trainables.cohort import Data, Plan
 from trainables.folds import k_folds, refit_split
+from trainables.plan import Data, Plan
 from trainables.refit import Refit, cross_validate, joined, networks_of, train_refit
 from trainables.rng import root_key
 from trainables.task import Dataset, Pair

@@ -13,8 +13,8 @@ from cluster.runner import run
 from search_spaces import Study
 from search_spaces.study import shipped_studies
 from tests.cluster.study_files import shipped_on
-from trainables.cohort import Data, Plan
 from trainables.folds import refit_split
+from trainables.plan import Data, Plan
 from trainables.refit import evaluate, networks_of, train_refit
 from trainables.rng import root_key
 

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from trainables.batches import Batch, MemberRows
-from trainables.cohort import Cohort, Data, Plan
+from trainables.cohort import Cohort
 from trainables.folds import Split
 from trainables.fused import FusedStack, Traces
 from trainables.keyed import MemberDropout
 from trainables.loop import LoopStack
 from trainables.networks import mlp
+from trainables.plan import Data, Plan
 from trainables.recipe import Recipe
 from trainables.rng import root_key
 from trainables.signature import build

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from search_spaces.outcome import Outcome, State
 from tests.trainables.builders import Curve, cohort, curves, run
-from trainables.cohort import Cohort, Data
+from trainables.cohort import Cohort
 from trainables.fused import FusedStack
 from trainables.loop import LoopStack
+from trainables.plan import Data
 from trainables.refit import networks_of
 
 TASK = Curve()

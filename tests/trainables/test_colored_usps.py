@@ -13,8 +13,9 @@ from torch import nn
 from search_spaces.errors import TaskError
 from search_spaces.sections import TaskOptions
 from tests.trainables.builders import CPU
-from trainables.cohort import Cohort, Data, Plan
+from trainables.cohort import Cohort
 from trainables.folds import all_rows, search_splits
+from trainables.plan import Data, Plan
 from trainables.readers.images import usps
 from trainables.tasks import make_task
 from trainables.tasks.colored_usps import COLOURS

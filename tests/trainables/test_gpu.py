@@ -7,10 +7,11 @@ import torch
 
 from search_spaces.sections import TaskOptions
 from trainables.batches import MemberRows
-from trainables.cohort import Cohort, Data, Plan
+from trainables.cohort import Cohort
 from trainables.folds import all_rows, search_splits
 from trainables.fused import FusedStack
 from trainables.keyed import MemberDropout
+from trainables.plan import Data, Plan
 from trainables.tasks import make_task
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -14,8 +14,9 @@ from search_spaces.sections import TaskOptions
 from tests.trainables.builders import CPU
 from tests.trainables.data_files import houses
 from trainables import cohort
-from trainables.cohort import Cohort, Data, Plan
+from trainables.cohort import Cohort
 from trainables.folds import all_rows, search_splits
+from trainables.plan import Data, Plan
 from trainables.readers.table import house_prices
 from trainables.refit import evaluate
 from trainables.standardise import fit_layers

@@ -20,11 +20,11 @@ from tests.trainables.builders import (
     members,
     worst_difference,
 )
-from trainables.cohort import Data
 from trainables.fused import FusedStack
 from trainables.loop import LoopStack
 from trainables.networks import ACTIVATIONS
 from trainables.optimizers import UPDATES
+from trainables.plan import Data
 from trainables.recipe import SCHEDULES, Recipe
 from trainables.stack import Stack
 

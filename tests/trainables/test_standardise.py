@@ -12,8 +12,9 @@ from torch import Tensor
 
 from tests.trainables.builders import CPU, curves, run
 from trainables import standardise
-from trainables.cohort import Cohort, Data, Plan
+from trainables.cohort import Cohort
 from trainables.folds import Split
+from trainables.plan import Data, Plan
 from trainables.refit import networks_of, train_refit
 from trainables.standardise import Standardise
 from trainables.tasks import make_task

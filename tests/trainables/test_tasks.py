@@ -13,11 +13,12 @@ import torch
 from search_spaces.errors import DataError, TaskError
 from search_spaces.sections import TaskOptions
 from tests.trainables.builders import CPU, make, members
-from trainables.cohort import Cohort, Data, Plan
+from trainables.cohort import Cohort
 from trainables.folds import all_rows, search_splits
 from trainables.fused import FusedStack
 from trainables.loop import LoopStack
 from trainables.networks import ChannelsLast
+from trainables.plan import Data, Plan
 from trainables.recipe import Recipe
 from trainables.standardise import fit_layers
 from trainables.tasks import TASKS, make_task, user_module

@@ -8,8 +8,8 @@ import torch
 
 from search_spaces.errors import SearchFailed
 from tests.trainables.builders import Curve, data_of
-from trainables.cohort import Plan
 from trainables.folds import Split
+from trainables.plan import Plan
 from trainables.refit import evaluate, joined, networks_of, predict, summary, train_refit
 
 TASK, DATA = Curve(), data_of(Curve(), torch.float32)

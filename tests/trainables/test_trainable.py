@@ -12,8 +12,8 @@ from ray import tune
 from search_spaces.outcome import State
 from search_spaces.sections import TaskOptions
 from trainables import trainable
-from trainables.cohort import Plan
 from trainables.folds import all_rows, search_splits
+from trainables.plan import Plan
 from trainables.report import CohortConfig, CohortReport
 from trainables.tasks import make_task
 from trainables.trainable import CohortTrainable, Job
@@ -29,7 +29,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     task = make_task("digits", {})
     dataset = task.load(None)
     plan = Plan(search_splits(dataset, TaskOptions(folds=2)), EPOCHS, key=0)
-    return Job(task, *all_rows(dataset), plan, 1, None, (), tmp_path, checkpoint_seconds=0.0)
+    return Job(task, *all_rows(dataset), plan, 1, None, (), None, tmp_path, checkpoint_seconds=0.0)
 
 
 def worker(job: Job, config: CohortConfig) -> Any:

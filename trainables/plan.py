@@ -1,0 +1,49 @@
+"""What all trials of a cohort have in common: the data, and how they are trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.folds import Rows, Split
+from trainables.task import Array
+
+
+@dataclass(frozen=True)
+class Data:
+    """Arrays on the device; splits hold row numbers of them."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    @classmethod
+    def on(cls, device: torch.device, inputs: Array, targets: Array) -> Data:
+        """Copy arrays to a device. Always a copy: arrays of Ray's object store are shared between processes."""
+        return cls(*(torch.from_numpy(np.array(a)).to(device) for a in (inputs, targets)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all trials of a cohort have in common.
+
+    Args:
+        splits: one member per split; all with validation rows, or none.
+        epochs: for how long.
+        key: where all random numbers come from; members differ by (trial, fold).
+        patience: epochs without improvement after which a trial ends; None for never.
+        keep_best: whether to keep the weights of each trial's best epoch, in ``Cohort.weights``.
+        changing: whether hyperparameters change as networks train.
+        watch: further rows to evaluate after every epoch, for looking only; named ``test_...``.
+    """
+
+    splits: Sequence[Split]
+    epochs: int
+    key: int
+    patience: int | None = None
+    keep_best: bool = False
+    changing: bool = False
+    watch: Rows | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +17,7 @@ from ray.tune import FailureConfig, RunConfig, TuneConfig, TuneError
 
 from analysis.study_dir import StudyDir
 from analysis.tensorboard_log import TensorBoardLog
+from cluster.population import search_by_ray
 from cluster.prepared import Prepared
 from cluster.ray_session import worker_resources
 from cluster.recorder import Listener, Recorder, ReportCallback, SearchInfo
@@ -67,12 +70,17 @@ def search(
             return shape
         return replace(shape, key=f"{shape.key}-population-{together.start}", largest=proposer.population)
 
+    population = prepared.population
     log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs)
     recorder = Recorder(proposer, log, folder.checkpoints, listener, plan.epochs)
     searcher = CohortSearcher(proposer, shape_of, recorder.tell, recorder.begin, workers, study.concurrency(workers))
     listener.started(_about(prepared, known, workers, need))
     shutil.rmtree(folder.ray, ignore_errors=True)  # of an interrupted run
     folder.checkpoints.mkdir(exist_ok=True)
+    if population is not None and _by_ray(prepared, device, workers):
+        with _translated():
+            search_by_ray(folder, job, population, proposer, recorder, need)
+        return
     callback = ReportCallback(recorder, searcher.ended)
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(CohortTrainable, job=job), need),
@@ -91,12 +99,29 @@ def search(
             verbose=0,
         ),
     )
-    try:
+    with _translated():
         tuner.fit()
-    except (RayError, TuneError) as error:
-        raise ClusterError(f"Ray stopped the search, {reason(error)}; what finished is kept") from error
     if searcher.given_up:
         raise ClusterError(f"workers die before they report anything; the last of {callback.last_error}")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (RayError, TuneError) as error:
+        raise ClusterError(f"Ray stopped the search, {reason(error)}; what finished is kept") from error
+
+
+def _by_ray(prepared: Prepared, device: torch.device, workers: int) -> bool:
+    """Whether a population is spread over workers: as its study says, else where its networks train one by one anyway."""
+    pbt = prepared.study.search.pbt
+    if pbt is None or pbt.engine == "cohort":
+        return False
+    if pbt.engine == "ray" or pbt.explore == "pb2":
+        return True
+    corner = prepared.study.search_space.corner(last=False)
+    return workers > 1 and trial_shape(prepared.task, corner, prepared.splits, device).largest == 1
 
 
 def _about(prepared: Prepared, known: list[FrozenTrial], workers: int, need: dict[str, float]) -> SearchInfo:

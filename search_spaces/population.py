@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from pydantic import Field
 
 from search_spaces.fields import Count, Population, Section, Share
-from search_spaces.points import at_share
+from search_spaces.points import at_share, share_of
 from search_spaces.space import Params, Space
 
 Segment = tuple[int, Params]
@@ -79,6 +79,19 @@ class PopulationTraining:
     mode: Literal["min", "max"]
     seed: int
 
+    def config_of(self, number: int, params: Params) -> dict[str, Any]:
+        """What Ray Tune moves about: hyperparameters, for ``pb2`` as shares of their ranges, which it can model."""
+        if self.options.explore != "pb2":
+            return {"number": number, "params": dict(params)}
+        searched = {p.name: share_of(p.distribution, params[p.name]) for p in self.space.parameters if not p.constant}
+        return {"number": number, **searched}
+
+    def params_of(self, config: Mapping[str, Any]) -> Params:
+        """The hyperparameters in :meth:`config_of`."""
+        if "params" in config:
+            return dict(config["params"])
+        return {p.name: at_share(p.distribution, config.get(p.name, 0.0)) for p in self.space.parameters}
+
     def due(self, epoch: int) -> bool:
         """Whether there is a round after ``epoch``."""
         return epoch % self.options.interval == 0
@@ -101,7 +114,7 @@ class PopulationTraining:
         for p in self.space.parameters:
             if p.constant:
                 continue
-            resample, share, side = rng.random(3)
+            resample, share, side = rng.random(3).tolist()
             if resample < self.options.resample_probability:
                 near[p.name] = at_share(p.distribution, share)
             else:

@@ -123,6 +123,10 @@ class Study(Section):
             )
         if self.early_stopping != EarlyStopping():
             raise StudyError("early_stopping: has no place in population-based training, which replaces bad trials")
+        if pbt.explore == "pb2" and pbt.engine == "cohort":
+            raise StudyError(
+                "search.pbt.engine: explore pb2 is Ray Tune's, so the engine must be ray or auto, got 'cohort'"
+            )
         if self.search_space.constant:
             raise StudyError("space: population-based training needs a hyperparameter to change, and all are constants")
         for p in self.search_space.parameters:

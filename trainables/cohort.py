@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from search_spaces.errors import reason
 from search_spaces.outcome import Outcome, State
+from search_spaces.population import Schedule
 from trainables.batches import MemberRows
 from trainables.fused import Traces
 from trainables.loop import LoopStack
@@ -149,6 +150,10 @@ class Cohort:
     def params(self, number: int) -> dict[str, Any]:
         """The hyperparameters that a trial in training goes by now."""
         return dict(self._runs[number].params)
+
+    def schedule(self, number: int) -> Schedule:
+        """The hyperparameters that a trial in training has gone by so far, where they changed."""
+        return self._runs[number].schedule
 
     def exploit(self, target: int, source: int, params: Mapping[str, Any]) -> None:
         """Trial ``target`` goes on from an exact copy of ``source``, fold by fold, with other hyperparameters.

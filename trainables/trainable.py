@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,3 +142,58 @@ class CohortTrainable(tune.Trainable):
             return
         save_checkpoints(self._job.checkpoints, {number: cohort.state(number) for number in cohort.live})
         self._saved_at = time.monotonic()
+
+
+class MemberTrainable(tune.Trainable):
+    """One member of a population under a scheduler of Ray Tune, which moves checkpoints and configurations about.
+
+    A configuration holds ``number``, of the trial whose random numbers are used, and what
+    ``PopulationTraining.params_of`` reads hyperparameters from. A result holds ``epoch``, ``value``, and a
+    :class:`CohortReport` whose trials go by that number.
+    """
+
+    def setup(self, config: dict[str, Any], job: Job) -> None:  # type: ignore[override] # with_parameters adds it
+        """Called once per worker, with its first member."""
+        if job.population is None:
+            raise ValueError("a member belongs to a population")
+        torch.set_num_threads(job.threads)
+        self._job, self._population = job, job.population
+        self._data = Data.on(worker_device(), job.inputs, job.targets)
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Called by Ray Tune to hand another member, or the copy of one, to this worker."""
+        self._number = int(new_config["number"])
+        self._params = self._population.params_of(new_config)
+        self._cohort = self._begun({})
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train for one interval, or to the end."""
+        report, value = CohortReport(f"trial {self._number}"), math.nan
+        while self._cohort.live:
+            for number, epoch in self._cohort.advance().items():
+                report.epochs.setdefault(number, []).append(epoch)
+                value = epoch.value
+            if self._population.due(self._cohort.epoch):
+                break
+        report.epoch, report.live = self._cohort.epoch, len(self._cohort.live)
+        report.schedule = self._cohort.schedule(self._number) if self._cohort.live else self._cohort.ended[0].schedule
+        report.ended = self._cohort.ended
+        return {"report": report, "epoch": report.epoch, "value": value, "done": not self._cohort.live}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Everything that a copy needs; of a member that has ended, nothing."""
+        state = self._cohort.state(self._number) if self._cohort.live else {}
+        torch.save(state, Path(checkpoint_dir) / "member.pt")
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Go on from a checkpoint, a member's own or another's, with the hyperparameters of the configuration."""
+        state = torch.load(Path(checkpoint) / "member.pt", weights_only=True)
+        self._cohort = self._begun({self._number: state})
+        if self._cohort.params(self._number) != self._params:
+            self._cohort.change(self._params)
+
+    def _begun(self, saved: Mapping[int, Mapping[str, Any]]) -> Cohort:
+        job = self._job
+        return Cohort(job.task, self._data, job.plan, [(self._number, self._params)], saved=saved)

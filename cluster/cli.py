@@ -133,6 +133,14 @@ def tensorboard(
     )
 
 
+@app.command()
+def reference() -> None:
+    """Print every key of a study file in Markdown: default, range and meaning; also all samplers and tasks."""
+    from trainables.reference import reference_page
+
+    sys.stdout.write(reference_page())
+
+
 def main() -> None:
     """Entry point: a user's mistake is one line and an exit code, never a traceback."""
     try:

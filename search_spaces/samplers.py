@@ -66,7 +66,7 @@ class Grid(Sampler):
 class Qmc(Sampler):
     """A low-discrepancy sequence, which covers the space more evenly than chance (Bergstra and Bengio 2012)."""
 
-    sequence: Annotated[str, known("sequence", SEQUENCES)] = Field("sobol", description="sobol or halton")
+    sequence: Annotated[str, known("sequence", SEQUENCES)] = Field("sobol", description="which sequence")
     scramble: bool = Field(True, description="shuffle the sequence by the seed; without it all seeds propose the same")
 
     def draws(self, space: Space, seed: int) -> Draws:
@@ -123,12 +123,12 @@ class Cmaes(Sampler):
 
 
 class Genetic(Sampler):
-    """A generational genetic algorithm: see ``search_spaces.genetic``."""
+    """A generational genetic algorithm with elites, on the operators of NSGA-II (Deb et al. 2002)."""
 
     learns: ClassVar[bool] = True
     population: Population = Field(30, description="trials of a generation")
     crossover: Annotated[str, known("crossover", CROSSOVERS)] = Field(
-        "uniform", description="how two parents are crossed: " + ", ".join(sorted(CROSSOVERS))
+        "uniform", description="how two parents are crossed"
     )
     crossover_probability: Share = Field(0.9, description="of crossing two parents; otherwise a child copies one")
     mutation_probability: Share | None = Field(

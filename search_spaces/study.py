@@ -14,7 +14,7 @@ from optuna.distributions import CategoricalDistribution
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from search_spaces.errors import StudyError, unknown
-from search_spaces.fields import Section
+from search_spaces.fields import NAME_CHARACTERS, Name, Section
 from search_spaces.population import Pbt
 from search_spaces.sections import EarlyStopping, OptionsError, Refit, Resources, Search, TaskOptions
 from search_spaces.space import Space
@@ -34,17 +34,21 @@ class Study(Section):
         StudyError: for anything that breaks a rule, in one line that names the key, the rule and the value.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "study"
-    task: Annotated[str, Field(min_length=1)]
-    module_dir: str | None = None
-    data_dir: str | None = None
+    name: Name = Field(
+        "study", description="of the study and its folder; by default the name of its file, and of the profile"
+    )
+    task: Annotated[str, Field(min_length=1)] = Field(description="a shipped task, or `module:Class` of your own")
+    module_dir: str | None = Field(None, description="folder of your own task's module; by default the study file's")
+    data_dir: str | None = Field(None, description="folder of the task's data; `--data` replaces it")
     task_options: TaskOptions = TaskOptions()
-    space: dict[str, Any] = Field(default_factory=dict)
+    space: dict[str, Any] = Field(default_factory=dict, description="What is searched: hyperparameters by name")
     search: Search = Field(default_factory=Search)
     early_stopping: EarlyStopping = EarlyStopping()
     resources: Resources = Resources()
     refit: Refit = Refit()
-    database: Annotated[str, Field(min_length=1)] | None = None
+    database: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="URL of an Optuna database for the trials; by default `trials.journal` in the study's folder"
+    )
 
     def __init__(self, **raw: Any) -> None:
         try:
@@ -263,7 +267,7 @@ def _one_line(error: ValidationError, model: type[BaseModel], parents: tuple[str
     if first["type"] == "value_error":
         return f"{where}: {cause}"
     if first["type"] == "string_pattern_mismatch":
-        return f"{where}: may hold letters, digits, dots, dashes and underscores, got {first['input']!r}"
+        return f"{where}: may hold {NAME_CHARACTERS}, got {first['input']!r}"
     if loc[-1] == "gpu":
         return f"{where}: must be auto or a number of at least 0, got {first['input']!r}"
     if first["type"] == "model_type":

@@ -198,6 +198,9 @@ def _print_result(result: StudyResult, folder: Path) -> None:
     if summary["best"] is not None:
         best = result.best
         _say(f"best trial {best.number}: {result.metric} {best.value:.5g} at epoch {best.epoch}")
+        if best.schedule:
+            changes = ", ".join(str(epoch) for epoch, _ in best.schedule[1:])
+            _say(f"  hyperparameters, as changed after epochs {changes}:")
         for name, value in best.params.items():
             _say(f"  {name:<18} {value:.6g}" if isinstance(value, float) else f"  {name:<18} {value}")
     if summary["refit"] is not None:

@@ -17,6 +17,7 @@ from analysis.plots import (
     history,
     importances,
     refit_curves,
+    schedules,
     slices,
     weights,
 )
@@ -78,6 +79,7 @@ def _plane(fitted: Fitted) -> bool:
 SEARCH: tuple[Plot[Search], ...] = (
     Plot("history", "Value of each trial", "search", history.plot),
     Plot("curves", "Learning curves", "search", curves.plot),
+    Plot("schedules", "Hyperparameters as networks trained", "search", schedules.plot, schedules.applies),
     Plot("importances", "Importance of the hyperparameters", "search", importances.plot),
     Plot("slices", "Value against each hyperparameter", "search", slices.plot),
 )

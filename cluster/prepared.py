@@ -60,15 +60,13 @@ class Prepared:
 
     @property
     def rungs(self) -> dict[str, Any]:
-        """Arguments of the study's ``Rungs``; empty without ASHA."""
-        asha = self.study.early_stopping.asha
-        if asha is None:
-            return {}
-        return {**asha.model_dump(), "max_epochs": self.study.task_options.epochs, "mode": self.task.mode}
+        """Arguments of the study's ``Rungs``; empty where no rule compares trials."""
+        rule = self.study.early_stopping.rule(self.study.task_options.epochs)
+        return {} if rule is None else {"rule": rule, "mode": self.task.mode}
 
     @property
     def rung_epochs(self) -> tuple[int, ...]:
-        """Epochs at which ASHA judges; none without it."""
+        """Epochs at which trials are compared; none without a rule."""
         return Rungs(**self.rungs).epochs if self.rungs else ()
 
     @contextmanager

@@ -141,7 +141,7 @@ def _about(prepared: Prepared, known: list[FrozenTrial], workers: int, need: dic
 
 
 def _rungs_actor(prepared: Prepared, known: list[FrozenTrial]) -> Any:
-    """One ``Rungs`` for all workers, with what earlier runs of the study recorded; None without ASHA."""
+    """One ``Rungs`` for all workers, with what earlier runs of the study recorded; None without a rule."""
     if not prepared.rung_epochs:
         return None
     actor: Any = ray.remote(num_cpus=0)(Rungs).remote(**prepared.rungs)

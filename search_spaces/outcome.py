@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 
 from search_spaces.population import Schedule
 
+MOST_POINTS = 30
+"""Points of a curve that are kept."""
+MOST_RUNGS = MOST_POINTS - 3
+"""Rungs that are sure to be among them, beside the curve's two ends and its best epoch."""
+
 
 class State(enum.Enum):
     """How a trial ended; the names are Optuna's."""
@@ -61,7 +66,7 @@ class Outcome:
         return kept | dict(self.metrics)
 
 
-def thin(curve: tuple[tuple[int, float], ...], keep: frozenset[int], most: int = 30) -> dict[int, float]:
+def thin(curve: tuple[tuple[int, float], ...], keep: frozenset[int], most: int = MOST_POINTS) -> dict[int, float]:
     """At most ``most`` points of a curve, evenly spread, its ends and the epochs in ``keep`` among them."""
     if len(curve) <= most:
         return dict(curve)

@@ -6,11 +6,22 @@ import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from search_spaces.fields import Count, Factor, Folds, Members, OpenShare, Section, Seed, known
+from search_spaces.fields import Count, Folds, Members, OpenShare, Section, Seed, known
 from search_spaces.population import Pbt
+from search_spaces.rungs import Rule
 from search_spaces.samplers import SAMPLERS, Random, Sampler
+from search_spaces.stopping import Asha, Hyperband, Median, Stopping
 
 
 class OptionsError(ValueError):
@@ -44,24 +55,46 @@ class TaskOptions(Section):
         return dict(self.model_extra or {})
 
 
-class Asha(Section):
-    """Asynchronous successive halving (Li et al. 2020): at each rung, trials are compared with all that came there."""
-
-    grace_period: Count = Field(
-        default=1, description="epochs before the first rung; must be below task_options.epochs"
-    )
-    reduction_factor: Factor = Field(
-        default=3, description="about 1 / reduction_factor of the trials pass a rung; the next is so many times as far"
-    )
-
-
 class EarlyStopping(Section):
-    """Which trials end before their last epoch."""
+    """Which trials end before their last epoch; ``early_stopping: none`` is the same as leaving it out.
 
-    asha: Asha | None = None
+    At most one rule compares trials with each other; ``patience`` works beside it.
+    """
+
+    asha: Asha | None = Field(default=None, description="asynchronous successive halving")
+    median: Median | None = Field(default=None, description="the median rule")
+    hyperband: Hyperband | None = Field(default=None, description="brackets of asynchronous successive halving")
     patience: Count | None = Field(
         default=None, description="end a trial once its validation metric has not improved for so many epochs"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none(cls, raw: object) -> object:
+        return {} if raw == "none" else raw
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> EarlyStopping:
+        if len(self._rules) > 1:
+            raise ValueError(f"takes one rule that compares trials, got {' and '.join(self._rules)}")
+        return self
+
+    @property
+    def _rules(self) -> dict[str, Stopping]:
+        return {name: value for name, value in self if isinstance(value, Stopping)}
+
+    def rule(self, epochs: int) -> Rule | None:
+        """The rule that compares trials of so many epochs, if there is one."""
+        return next((stopping.rule(epochs) for stopping in self._rules.values()), None)
+
+    def check(self, epochs: int) -> None:
+        """Check what depends on the trials' epochs.
+
+        Raises:
+            StudyError: see :meth:`search_spaces.stopping.Stopping.check`.
+        """
+        for name, stopping in self._rules.items():
+            stopping.check(f"early_stopping.{name}", epochs)
 
 
 class Search(Section):

@@ -91,12 +91,7 @@ class Study(Section):
             self.search_space.check(params, f"search.enqueue[{i}]")
         if self.search.enqueue and sampler == "grid":
             raise StudyError("search.enqueue: a grid tries every point in its own order, so nothing can come first")
-        asha, epochs = self.early_stopping.asha, self.task_options.epochs
-        if asha and asha.grace_period >= epochs:
-            raise StudyError(
-                f"early_stopping.asha.grace_period: must be below task_options.epochs ({epochs}), "
-                f"got {asha.grace_period}"
-            )
+        self.early_stopping.check(self.task_options.epochs)
         return self
 
     def _check_population(self, pbt: Pbt) -> None:

@@ -36,7 +36,7 @@ class Job:
         task, inputs, targets: from the driver, which alone reads files.
         plan: splits, epochs, early stopping.
         threads: CPU threads per worker; more than its share makes torch many times slower.
-        rungs: handle of the actor that holds the study's ``Rungs``, or None without ASHA.
+        rungs: handle of the actor that holds the study's ``Rungs``, or None where no rule compares trials.
         rung_epochs: where it wants to be asked.
         population: the rounds of population-based training, or None.
         checkpoints: folder for unfinished trials.
@@ -129,11 +129,12 @@ class CohortTrainable(tune.Trainable):
             values = {number: results[number].value for number in cohort.live}
             for move in population.moves(cohort.epoch, values, {n: cohort.params(n) for n in cohort.live}):
                 cohort.exploit(move.target, move.source, move.params)
-        if cohort.epoch not in self._job.rung_epochs or not cohort.live:
+        if cohort.epoch not in self._job.rung_epochs or not results:
             return
-        values = {number: results[number].value for number in cohort.live}
+        # Also of trials that ran out of patience here: after a resume the rung has their values from the database.
+        values = {number: epoch.value for number, epoch in results.items()}
         decisions = ray.get(self._job.rungs.report.remote(cohort.epoch, values))
-        stopped = [number for number, decision in decisions.items() if decision is Decision.STOP]
+        stopped = [number for number in cohort.live if decisions[number] is Decision.STOP]
         cohort.stop(stopped)
         report.rungs.append((cohort.epoch, {n: v for n, v in values.items() if n not in stopped}))
 

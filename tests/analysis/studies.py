@@ -36,8 +36,9 @@ def run_study(
     task = task or make_task(study.task, study.task_options.own, study.module_dir)
     dataset = task.load(None if study.data_dir is None else Path(study.data_dir))
     data = Data.on(torch.device("cpu"), *all_rows(dataset))
-    asha, epochs, seed = study.early_stopping.asha, study.task_options.epochs, study.search.seed
-    rungs = Rungs(asha.grace_period, asha.reduction_factor, epochs, task.mode) if asha else None
+    epochs, seed = study.task_options.epochs, study.search.seed
+    rule = study.early_stopping.rule(epochs)
+    rungs = Rungs(rule, task.mode) if rule else None
     database = TrialDatabase(open_storage(folder.journal, None), study.name, task.mode, rungs.epochs if rungs else ())
     proposer = Proposer(study, database, task.mode)
     plan = Plan(search_splits(dataset, study.task_options), epochs, root_key(seed, 0), study.early_stopping.patience)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from ray import tune
 
 from search_spaces.outcome import State
+from search_spaces.rungs import Rule, Rungs
 from search_spaces.sections import TaskOptions
 from trainables import trainable
 from trainables.folds import all_rows, search_splits
@@ -84,3 +87,19 @@ def test_a_cohort_that_cannot_be_made_fails_with_its_reason(
     (report,) = steps(worker(job, CohortConfig("a", TRIALS)))
     assert [(o.number, o.state) for o in report.ended] == [(n, State.FAIL) for n in range(3)]
     assert all((o.reason or "").startswith("MemoryError: no room for the stack") for o in report.ended)
+
+
+def test_rungs_see_the_mean_over_folds_of_every_trial_that_came_so_far(local_ray: None, job: Job) -> None:
+    """Of those too that run out of patience there, as their curves in the database will have it after a resume."""
+    epochs = tuple(range(1, EPOCHS))
+    rungs = ray.remote(num_cpus=0)(Rungs).remote(Rule(epochs, percentile=0))  # who is worse than all others stops
+    impatient = replace(job, rungs=rungs, rung_epochs=epochs, plan=replace(job.plan, patience=1))
+    trials = (*TRIALS, (3, {"width": 8, "lr": 1e-12, "optimizer": "sgd"}), (4, {"width": 8, "lr": 1e-11}))
+    reports = steps(worker(impatient, CohortConfig("a", trials)))
+    ended = {o.number: o for report in reports for o in report.ended}
+    assert {o.state for o in ended.values()} == {State.COMPLETE, State.PRUNED}
+    assert any(o.epochs in epochs for o in ended.values() if o.state is State.COMPLETE), "out of patience at a rung"
+    folds = {(n, e.epoch): e.folds for report in reports for n, found in report.epochs.items() for e in found}
+    state = ray.get(rungs.state.remote())
+    assert state == {e: {n: v for n, o in ended.items() for at, v in o.curve if at == e} for e in epochs}
+    assert all(v == pytest.approx(sum(folds[n, e]) / 2) for e, values in state.items() for n, v in values.items())

@@ -12,7 +12,7 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from analysis import page
+from analysis import page, pareto
 from analysis.plots.registry import NAMES, Entry, Part, figures
 from analysis.plots.search import metric_name
 from analysis.plots.style import MARKS, Drawn, Missing, listing, number, plural
@@ -90,6 +90,10 @@ def _body(result: StudyResult, entries: list[Entry]) -> Iterator[str]:
     yield "<main>"
     yield from _headline(result, best, refit)
     yield f'<div class="figures">{"".join(_configuration(result, best, refit))}</div>'
+    yield from _figures("The Pareto front", entries, "front")
+    if len(best_ones := result.pareto) > 1:
+        heads, rows = pareto.table(best_ones)
+        yield page.table(heads, rows, sortable=True)
     yield from _figures("The search", entries, "search")
     yield from _figures("The refitted network", entries, "network")
     yield f"<h2>All trials</h2>{_trials(trials, result, best)}" if len(trials) else ""

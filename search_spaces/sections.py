@@ -54,7 +54,9 @@ class Asha(Section):
 class EarlyStopping(Section):
     """Which trials end before their last epoch.
 
-    ``patience``: a trial ends once its validation metric has not improved for that many epochs.
+    ``patience``: a trial ends once its validation metric has not improved for that many epochs. With several objectives
+    that is the first of them, and no other rule may be set: what compares trials by one curve would stop those that are
+    good otherwise (Optuna refuses to prune multi-objective studies, too: ``Trial.should_prune`` raises).
     """
 
     asha: Asha | None = None

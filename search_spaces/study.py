@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from search_spaces.errors import StudyError, unknown
 from search_spaces.fields import Section
+from search_spaces.objectives import COSTS, Mode, Objective
 from search_spaces.sections import EarlyStopping, OptionsError, Refit, Resources, Search, TaskOptions
 from search_spaces.space import Space
 from search_spaces.yaml_file import dump_yaml, read_yaml
@@ -36,6 +37,11 @@ class Study(Section):
     task_options: TaskOptions = TaskOptions()
     space: dict[str, Any] = Field(default_factory=dict)
     search: Search = Field(default_factory=Search)
+    objectives: dict[str, Mode] = Field(
+        default_factory=dict,
+        description="what is optimised, each min or max, in place of the task's own metric: validation metrics "
+        "(val_loss), parameters, seconds. By the first one epochs and the best trial are chosen",
+    )
     early_stopping: EarlyStopping = EarlyStopping()
     resources: Resources = Resources()
     refit: Refit = Refit()
@@ -87,6 +93,36 @@ class Study(Section):
                 f"got {asha.grace_period}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _several_objectives(self) -> Study:
+        objectives = self.named_objectives
+        if objectives and objectives[0].name in COSTS:
+            raise StudyError(
+                f"objectives: the first must be a metric, since epochs are chosen by it, got '{objectives[0].name}'"
+            )
+        for i, one in enumerate(objectives):
+            for other in objectives[:i]:
+                if one.metric == other.metric:
+                    raise StudyError(f"objectives: {other.name} and {one.name} are one and the same")
+        if len(objectives) > 1:
+            names = ", ".join(self.objectives)
+            if not self.search.options.several:
+                raise StudyError(
+                    f"search.sampler: '{self.search.sampler}' takes a single objective, and there are {names}; take tpe"
+                )
+            for rule, section in self.early_stopping:
+                if isinstance(section, Section):
+                    raise StudyError(
+                        f"early_stopping.{rule}: judges trials by a single objective, and there are {names}; "
+                        "leave it out (patience is possible)"
+                    )
+        return self
+
+    @cached_property
+    def named_objectives(self) -> list[Objective]:
+        """The objectives, the first one first; none where the task's own metric is optimised."""
+        return [Objective(name, mode) for name, mode in self.objectives.items()]
 
     @cached_property
     def search_space(self) -> Space:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import SearchFailed
+from search_spaces.objectives import COSTS
 from search_spaces.outcome import State
 from trainables.cohort import Cohort, Data, Plan
 from trainables.recipe import network_params
@@ -96,7 +97,8 @@ def cross_validate(task: Task, data: Data, plan: Plan, params: Mapping[str, Any]
     (outcome,) = cohort.ended
     if outcome.state is not State.COMPLETE:
         raise SearchFailed(f"the cross-validation of {dict(params)} failed: {outcome.reason}")
-    return {**outcome.metrics, "epoch": float(outcome.best_epoch or 0)}
+    measured = {name: value for name, value in outcome.metrics.items() if name not in COSTS}
+    return {**measured, "epoch": float(outcome.best_epoch or 0)}
 
 
 def networks_of(task: Task, params: Mapping[str, Any], states: Sequence[Values]) -> list[nn.Module]:

@@ -87,7 +87,7 @@ def draw(pareto: Front, axes: Axes) -> None:
         log_y(axes)
     if second.mode == "min" and wants_log(x):
         room = (x.max() / x.min()) ** 0.05  # for the numbers
-        log_x(axes, float(x.min() / room), float(x.max() * room))
+        log_x(axes, float(x.min() / room), float(x.max() * room), plain_below=1000)
     frame(axes, shown(second), shown(first))
     legend_above(axes)
     _number(pareto, axes)
@@ -133,7 +133,8 @@ def caption(pareto: Front) -> str:
     told = [_told(pareto, int(row)) for row in dict.fromkeys((pareto.edge[-1], pareto.edge[0]))]
     span = f"it reaches from {told[0]} to {told[1]}" if len(told) > 1 else f"it is {told[0]} alone"
     others = len(pareto.objectives) - 2
-    beside = f"; {plural(others, 'objective')} more count, but the line is that of the two drawn" if others else ""
+    more = f"{plural(others, 'further objective')} {'counts' if others == 1 else 'count'}"
+    beside = f"; {more} too, but the line is that of the two drawn" if others else ""
     return (
         f"{int(pareto.on_front.sum())} of {plural(len(pareto.numbers), 'completed trial')} are on the front, where no "
         f"other trial is at least as good in every objective and better in one; {span}{beside}."

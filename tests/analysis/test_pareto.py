@@ -84,7 +84,7 @@ def test_a_third_objective_puts_more_on_the_front_than_on_the_line() -> None:
     found = pareto.compute(trials([[1, 1, 9], [2, 2, 1], [3, 3, 5]]), three)
     assert found.on_front.tolist() == [True, True, False]
     assert found.edge.tolist() == [0]
-    assert "1 objective more count" in pareto.caption(found)
+    assert "1 further objective counts too" in pareto.caption(found)
 
 
 def labels(figure: Figure) -> list[Annotation]:

@@ -13,6 +13,7 @@ from analysis import StudyResult
 from cluster import cli
 from cluster.runner import resume, run
 from search_spaces.errors import StudyError
+from tests.analysis.studies import run_study
 from tests.cluster.study_files import digits_study
 
 WIDTHS = {"width": [4, 8, 16, 32], "lr": 0.01}
@@ -63,6 +64,22 @@ def test_show_prints_the_front(
 
 def test_a_finished_study_opens_again(finished: StudyResult) -> None:
     assert resume(finished.dir.root).summary() == finished.summary()
+
+
+def test_an_interrupted_study_goes_on(local_ray: None, tmp_path: Path) -> None:
+    study = digits_study(
+        {"sampler": "grid", "trials": 4},
+        space=WIDTHS,
+        objectives={"val_accuracy": "max", "parameters": "min"},
+        task_options={"epochs": 1},
+    )
+    before = run_study(tmp_path / "small", study.model_dump(exclude_none=True), trials=2, refit=False)
+    kept = [t.values for t in before.frozen_trials]
+    result = resume(tmp_path / "small")
+    assert result.state == "finished" and len(kept) == 2
+    assert [t.values for t in result.frozen_trials[:2]] == kept
+    assert [t.values[1] for t in result.frozen_trials] == [310, 610, 1210, 2410]
+    assert result.best.value == max(t.values[0] for t in result.frozen_trials)
 
 
 def test_unknown_objectives_leave_nothing(local_ray: None, tmp_path: Path) -> None:

@@ -16,9 +16,13 @@ from rich.console import Console
 from search_spaces.errors import StudyError, TunefleetError
 
 if TYPE_CHECKING:
+    from analysis.pareto import ParetoTrial
     from analysis.result import StudyResult
 
 INTERRUPTED = 130
+
+FRONT_ROWS, FRONT_PARAMETERS = 20, 4
+"""Trials of a Pareto front that are listed, and hyperparameters of each."""
 
 app = typer.Typer(
     name="tunefleet",
@@ -203,6 +207,8 @@ def _print_result(result: StudyResult, folder: Path) -> None:
             _say(f"  hyperparameters, as changed after epochs {changes}:")
         for name, value in best.params.items():
             _say(f"  {name:<18} {value:.6g}" if isinstance(value, float) else f"  {name:<18} {value}")
+    if "pareto" in summary:
+        _print_front(result.pareto)
     if summary["refit"] is not None:
         for split, metrics in summary["refit"].items():
             for line in _metric_lines(metrics):
@@ -215,6 +221,25 @@ def _print_result(result: StudyResult, folder: Path) -> None:
         _say(
             f"dashboard:  optuna-dashboard {shlex.quote(result.study.database or str(folder / result.dir.journal.name))}"
         )
+
+
+def _print_front(trials: list[ParetoTrial]) -> None:
+    from analysis.pareto import table
+
+    heads, rows = table(trials, most=FRONT_PARAMETERS)
+    cells = [
+        heads,
+        *([f"{c:.5g}" if isinstance(c, float) else "" if c is None else str(c) for c in row] for row in rows),
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    _say(
+        f"Pareto front: {len(trials)} trial{'s' if len(trials) != 1 else ''}"
+        + (", no other beats any of them" if trials else "")
+    )
+    for line in cells[: FRONT_ROWS + 1] if trials else []:
+        _say("  " + "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+    if len(trials) > FRONT_ROWS:
+        _say(f"  and {len(trials) - FRONT_ROWS} more, see --json")
 
 
 def _metric_lines(metrics: dict[str, float]) -> list[str]:

@@ -110,6 +110,7 @@ class Recorder:
 
     def tell(self, outcome: Outcome) -> None:
         """Record the end of a trial: last of all in the database, so that nothing else is missing once it is there."""
+        outcome = self._proposer.judged(outcome)
         self._log.finish(outcome)
         self._proposer.tell(outcome)
         remove_checkpoint(self._checkpoints, outcome.number)

@@ -82,12 +82,12 @@ def _execute(
         if study.database is None and (lost := repair_journal(folder.journal)):
             listener.message(f"repaired {folder.journal.name}: cut off {lost} bytes of a torn last line")
         storage = open_storage(folder.journal, study.database)
-        database = TrialDatabase(storage, study.name, prepared.task.mode, prepared.rung_epochs, prepared.task.metric)
+        database = TrialDatabase(storage, study.name, prepared.objectives, prepared.rung_epochs)
         if fresh and database.trials():
             raise OutputError(
                 f"{study.database}: already holds trials of a study named '{study.name}'; give this one another name"
             )
-        proposer = Proposer(study, database, prepared.task.mode)
+        proposer = Proposer(study, database, prepared.objectives)
         to_search = bool(proposer.remaining or proposer.unfinished)
         if to_search or not folder.best_metrics.is_file():
             with ray_session(address, listener.message):

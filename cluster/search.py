@@ -71,7 +71,7 @@ def search(
         return replace(shape, key=f"{shape.key}-population-{together.start}", largest=proposer.population)
 
     population = prepared.population
-    log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs)
+    log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs, prepared.objectives)
     recorder = Recorder(proposer, log, folder.checkpoints, listener, plan.epochs)
     searcher = CohortSearcher(proposer, shape_of, recorder.tell, recorder.begin, workers, study.concurrency(workers))
     listener.started(_about(prepared, known, workers, need))
@@ -126,7 +126,7 @@ def _by_ray(prepared: Prepared, device: torch.device, workers: int) -> bool:
 
 def _about(prepared: Prepared, known: list[FrozenTrial], workers: int, need: dict[str, float]) -> SearchInfo:
     task, study = prepared.task, prepared.study
-    completed = [(t.number, t.value) for t in known if t.state is TrialState.COMPLETE and t.value is not None]
+    completed = [(t.number, t.values[0]) for t in known if t.state is TrialState.COMPLETE and t.values]
     pick = min if task.mode == "min" else max
     return SearchInfo(
         study=study.name,

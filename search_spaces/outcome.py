@@ -33,7 +33,7 @@ class Outcome:
         value: of the study's metric, a mean over folds: of the best epoch, or of the last if it was pruned; or None.
         curve: (epoch, metric) pairs from the first epoch on; epochs count from 1.
         best_epoch: the epoch of ``value``.
-        metrics: other metrics at that epoch, plus ``kfold_best``.
+        metrics: all metrics at that epoch, plus ``kfold_best`` and ``parameters``, those trained of one network.
         reason: for a failed trial, why, in one line.
         seconds: its share of its cohort's training time.
         schedule: the hyperparameters that the network of ``best_epoch`` was trained with, where they changed.

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
-from search_spaces.database import Mode, TrialDatabase, memory_database
+from search_spaces.database import TrialDatabase, memory_database
 from search_spaces.genetic import room
+from search_spaces.objectives import Objectives, judged
 from search_spaces.outcome import Outcome
 from search_spaces.space import Params
 from search_spaces.study import Study
@@ -30,7 +31,7 @@ class Proposal:
 class Proposer:
     """Proposes the trials of one study; built over a database with trials in it, it goes on from there."""
 
-    def __init__(self, study: Study, database: TrialDatabase, mode: Mode) -> None:
+    def __init__(self, study: Study, database: TrialDatabase, objectives: Objectives) -> None:
         self._space = study.search_space
         self.total = study.trials
         self._enqueued = study.search.enqueue
@@ -38,7 +39,7 @@ class Proposer:
         self._generation = study.search.options.generation
         self.population = None if study.search.pbt is None else study.search.pbt.population
         self._database = database
-        self._memory = memory_database(study.name, mode)
+        self._memory = memory_database(study.name, objectives)
         self._asked = 0
         self.unfinished: list[Proposal] = []
         for trial in database.trials():
@@ -72,6 +73,10 @@ class Proposer:
     def report(self, number: int, epoch: int, value: float) -> None:
         """Record a running trial's value at a rung."""
         self._database.report(number, epoch, value)
+
+    def judged(self, outcome: Outcome) -> Outcome:
+        """The outcome as it will be recorded: see ``search_spaces.objectives.judged``."""
+        return judged(outcome, self._database.objectives)
 
     def tell(self, outcome: Outcome) -> None:
         """Finish a trial, for the database and for the sampler."""

@@ -31,6 +31,9 @@ class Sampler(Section):
     learns: ClassVar[bool] = False
     """From finished trials, so that proposing everything at once would blind it."""
 
+    several: ClassVar[bool] = False
+    """Objectives at once."""
+
     @property
     def generation(self) -> int | None:
         """Trials that are proposed at once, none before the last such block is finished; None where it does not matter."""
@@ -48,6 +51,8 @@ class Sampler(Section):
 class Random(Sampler):
     """Every trial independent of all others."""
 
+    several: ClassVar[bool] = True
+
     def draws(self, space: Space, seed: int) -> Draws:
         """See :meth:`Sampler.draws`."""
         return lambda number: RandomSampler(draw_seed(seed, number))
@@ -55,6 +60,8 @@ class Random(Sampler):
 
 class Grid(Sampler):
     """Every configuration once, in the space's order; ranges need a step."""
+
+    several: ClassVar[bool] = True
 
     def draws(self, space: Space, seed: int) -> Draws:
         """See :meth:`Sampler.draws`."""
@@ -66,6 +73,7 @@ class Grid(Sampler):
 class Qmc(Sampler):
     """A low-discrepancy sequence, which covers the space more evenly than chance (Bergstra and Bengio 2012)."""
 
+    several: ClassVar[bool] = True
     sequence: Annotated[str, known("sequence", SEQUENCES)] = Field("sobol", description="which sequence")
     scramble: bool = Field(True, description="shuffle the sequence by the seed; without it all seeds propose the same")
 
@@ -76,9 +84,13 @@ class Qmc(Sampler):
 
 
 class Tpe(Sampler):
-    """Tree-structured Parzen estimator (Bergstra et al. 2011; multivariate: Falkner et al. 2018)."""
+    """Tree-structured Parzen estimator (Bergstra et al. 2011; multivariate: Falkner et al. 2018).
+
+    With several objectives it is the multi-objective variant (Ozaki et al. 2022).
+    """
 
     learns: ClassVar[bool] = True
+    several: ClassVar[bool] = True
     n_startup_trials: Count = Field(10, description="trials drawn at random before the model is used")
     n_ei_candidates: Count = Field(24, description="candidates among which each proposal is chosen")
     multivariate: bool = Field(True, description="model parameters jointly; conditional ones in groups")
@@ -94,10 +106,12 @@ class Tpe(Sampler):
 class Gp(Sampler):
     """Bayesian optimisation with a Gaussian process and log expected improvement (Ament et al. 2023).
 
-    Conditional parameters are drawn at random. The time of a proposal grows with the number of trials.
+    Conditional parameters are drawn at random. The time of a proposal grows with the number of trials. With several
+    objectives it maximises the expected hypervolume improvement, which takes several times as long.
     """
 
     learns: ClassVar[bool] = True
+    several: ClassVar[bool] = True
     n_startup_trials: Count = Field(10, description="trials drawn at random before the model is used")
     deterministic_objective: bool = Field(False, description="whether equal configurations have equal values")
 

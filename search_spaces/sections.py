@@ -58,7 +58,9 @@ class TaskOptions(Section):
 class EarlyStopping(Section):
     """Which trials end before their last epoch; ``early_stopping: none`` is the same as leaving it out.
 
-    At most one rule compares trials with each other; ``patience`` works beside it.
+    At most one rule compares trials with each other; ``patience`` works beside it. With several objectives patience
+    goes by the first of them, and no rule may be set: it would stop trials that are good otherwise (Optuna refuses to
+    prune multi-objective studies, too: ``Trial.should_prune`` raises).
     """
 
     asha: Asha | None = Field(default=None, description="asynchronous successive halving")

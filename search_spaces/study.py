@@ -10,18 +10,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from optuna.distributions import CategoricalDistribution
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from search_spaces.consistency import check_consistent
 from search_spaces.errors import StudyError, unknown
 from search_spaces.fields import NAME_CHARACTERS, Name, Section
-from search_spaces.population import Pbt
+from search_spaces.objectives import Mode, Objective
 from search_spaces.sections import EarlyStopping, OptionsError, Refit, Resources, Search, TaskOptions
 from search_spaces.space import Space
 from search_spaces.yaml_file import dump_yaml, read_yaml
-
-FIXED = frozenset({"optimizer", "batch_size"})
-"""Hyperparameters of training that stay as they are while a network trains."""
 
 MOST_PENDING = 2000
 """Trials that are proposed at once where a study sets no concurrency: enough for large cohorts."""
@@ -43,6 +40,11 @@ class Study(Section):
     task_options: TaskOptions = TaskOptions()
     space: dict[str, Any] = Field(default_factory=dict, description="What is searched: hyperparameters by name")
     search: Search = Field(default_factory=Search)
+    objectives: dict[str, Mode] = Field(
+        default_factory=dict,
+        description="what is optimised, each min or max, in place of the task's own metric: validation metrics "
+        "(val_loss), parameters, seconds. By the first one epochs and the best trial are chosen",
+    )
     early_stopping: EarlyStopping = EarlyStopping()
     resources: Resources = Resources()
     refit: Refit = Refit()
@@ -71,74 +73,13 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
-        trials, sampler = self.search.trials, self.search.sampler
-        if self.search.pbt is not None:
-            self._check_population(self.search.pbt)
-        if self.search_space.constant:
-            if trials not in (None, 1):
-                raise StudyError(f"search.trials: a space with nothing to search has exactly one trial, got {trials}")
-        elif sampler == "grid":
-            size = self.search_space.grid_size()
-            if trials is not None and trials > size:
-                raise StudyError(f"search.trials: the grid has only {size} points, got {trials}")
-        elif trials is None and self.search.pbt is None:
-            raise StudyError(f"search.trials: sampler '{sampler}' needs a number of trials, got none")
-        if len(self.search.enqueue) > self.trials:
-            raise StudyError(
-                f"search.enqueue: must not hold more than search.trials ({self.trials}), got {len(self.search.enqueue)}"
-            )
-        for i, params in enumerate(self.search.enqueue):
-            self.search_space.check(params, f"search.enqueue[{i}]")
-        if self.search.enqueue and sampler == "grid":
-            raise StudyError("search.enqueue: a grid tries every point in its own order, so nothing can come first")
-        self.early_stopping.check(self.task_options.epochs)
+        check_consistent(self)
         return self
 
-    def _check_population(self, pbt: Pbt) -> None:
-        """What copying one network onto another needs.
-
-        Raises:
-            StudyError: naming the key.
-        """
-        if self.search.options.learns or self.search.sampler == "grid":
-            raise StudyError(
-                f"search.sampler: with search.pbt the first hyperparameters are drawn by random or qmc, "
-                f"got '{self.search.sampler}'"
-            )
-        if self.search.trials is not None and self.search.trials % pbt.population:
-            raise StudyError(
-                f"search.trials: must be a multiple of search.pbt.population ({pbt.population}), "
-                f"got {self.search.trials}"
-            )
-        if self.search.concurrency is not None and self.search.concurrency < pbt.population:
-            raise StudyError(
-                f"search.concurrency: must be at least search.pbt.population ({pbt.population}), "
-                f"got {self.search.concurrency}"
-            )
-        if pbt.interval >= self.task_options.epochs:
-            raise StudyError(
-                f"search.pbt.interval: must be below task_options.epochs ({self.task_options.epochs}), "
-                f"got {pbt.interval}"
-            )
-        if self.early_stopping != EarlyStopping():
-            raise StudyError("early_stopping: has no place in population-based training, which replaces bad trials")
-        if pbt.explore == "pb2" and pbt.engine == "cohort":
-            raise StudyError(
-                "search.pbt.engine: explore pb2 is Ray Tune's, so the engine must be ray or auto, got 'cohort'"
-            )
-        if self.search_space.constant:
-            raise StudyError("space: population-based training needs a hyperparameter to change, and all are constants")
-        for p in self.search_space.parameters:
-            if p.when:
-                raise StudyError(f"space.{p.name}.when: population-based training takes no conditions")
-            if p.name in FIXED and not p.constant:
-                raise StudyError(
-                    f"space.{p.name}: cannot change while a network trains; with search.pbt it must be a constant"
-                )
-            if pbt.explore == "pb2" and not p.constant and isinstance(p.distribution, CategoricalDistribution):
-                raise StudyError(
-                    f"space.{p.name}: search.pbt.explore pb2 models numbers, and this is a list of choices"
-                )
+    @cached_property
+    def named_objectives(self) -> list[Objective]:
+        """The objectives, the first one first; none where the task's own metric is optimised."""
+        return [Objective(name, mode) for name, mode in self.objectives.items()]
 
     @cached_property
     def search_space(self) -> Space:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -267,7 +268,8 @@ class Cohort:
     def _end(self, number: int, state: State, reason: str | None = None) -> None:
         if self._best and state is State.COMPLETE:
             self.weights[number] = [self._stack.tensors(row, self._best) for row in self._rows()[number]]
-        self.ended.append(self._runs.pop(number).outcome(state, reason))
+        outcome = self._runs.pop(number).outcome(state, reason)
+        self.ended.append(replace(outcome, metrics={**outcome.metrics, "parameters": self._stack.layout.size}))
 
     def _compact(self) -> None:
         """Drop the members of ended trials, once enough of them have gone."""

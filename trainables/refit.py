@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import SearchFailed
+from search_spaces.objectives import COSTS
 from search_spaces.outcome import State
 from search_spaces.population import Schedule
 from trainables.cohort import Cohort
@@ -104,7 +105,8 @@ def cross_validate(
     (outcome,) = cohort.ended
     if outcome.state is not State.COMPLETE:
         raise SearchFailed(f"the cross-validation of {dict(params)} failed: {outcome.reason}")
-    return {**outcome.metrics, "epoch": float(outcome.best_epoch or 0)}
+    measured = {name: value for name, value in outcome.metrics.items() if name not in COSTS}
+    return {**measured, "epoch": float(outcome.best_epoch or 0)}
 
 
 def _advance(cohort: Cohort, schedule: Schedule) -> dict[int, Epoch]:

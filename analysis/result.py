@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import nn
 
 from analysis.study_dir import StudyDir
-from search_spaces.database import open_storage
+from search_spaces.database import SECONDS, open_storage
 from search_spaces.errors import DataError, OutputError, SearchFailed, reason
 from search_spaces.study import Study
 from search_spaces.yaml_file import dump_yaml
@@ -151,12 +151,20 @@ class StudyResult:
     @property
     def state(self) -> Literal["finished", "failed", "running", "interrupted"]:
         """Whether the study reached its end, failed in every trial, is being run, or waits for ``tunefleet resume``."""
-        searched = sum(t.state.is_finished() for t in self.frozen_trials) >= self.study.trials
+        searched = self.ended_by is not None
         if searched and self.dir.best_metrics.is_file():
             return "finished"
         if searched and not any(t.state is TrialState.COMPLETE for t in self.frozen_trials):
             return "failed"
         return "running" if self.dir.running() else "interrupted"
+
+    @property
+    def ended_by(self) -> str | None:
+        """The limit that ended the search, in words; None for one that has not ended."""
+        if not self.frozen_trials:
+            return None
+        seconds = self.optuna_study.user_attrs.get(SECONDS, 0.0)
+        return self.study.ended_by(self.frozen_trials, seconds, self.mode)
 
     @property
     def metric(self) -> str:
@@ -212,6 +220,7 @@ class StudyResult:
         return {
             "study": self.study.name,
             "state": self.state,
+            "ended_by": self.ended_by,
             "best": best,
             "refit": refit,
             "trials": [

@@ -42,6 +42,7 @@ def search(
     need, workers = worker_resources(study.resources)
     device = torch.device("cuda" if need["GPU"] else "cpu")
     known = database.trials()
+    proposer.start_clock()
     job = Job(
         task=prepared.task,
         inputs=prepared.inputs,
@@ -52,6 +53,7 @@ def search(
         rung_epochs=prepared.rung_epochs,
         checkpoints=folder.checkpoints,
         checkpoint_seconds=CHECKPOINT_SECONDS,
+        deadline=proposer.deadline,
     )
 
     def shape_of(proposal: Proposal) -> Shape:
@@ -86,6 +88,8 @@ def search(
         tuner.fit()
     except (RayError, TuneError) as error:
         raise ClusterError(f"Ray stopped the search, {reason(error)}; what finished is kept") from error
+    finally:
+        proposer.stop_clock()
     if searcher.given_up:
         raise ClusterError(f"workers die before they report anything; the last of {callback.last_error}")
 
@@ -96,13 +100,14 @@ def _about(prepared: Prepared, known: list[FrozenTrial], workers: int, need: dic
     pick = min if task.mode == "min" else max
     return SearchInfo(
         study=study.name,
-        total=study.trials,
+        total=study.trials if study.bounded else None,
         done=sum(t.state.is_finished() for t in known),
         workers=workers,
         device=f"{need['GPU']:g} GPU each" if need["GPU"] else f"{need['CPU']:g} CPU each",
         metric=task.metric,
         mode=task.mode,
         best=pick(completed, key=lambda trial: trial[1]) if completed else None,
+        limits=study.limits.words(),
     )
 
 

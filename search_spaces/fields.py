@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -30,6 +32,12 @@ def known(kind: str, names: Collection[str]) -> AfterValidator:
         return name
 
     return AfterValidator(check)
+
+
+def absolute_url(url: str) -> str:
+    """A database URL in which a SQLite file does not depend on where the next command is typed."""
+    relative = re.fullmatch(r"sqlite:///([^/].*)", url)
+    return f"sqlite:///{Path(relative[1]).resolve()}" if relative else url
 
 
 Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True), BeforeValidator(_whole)]

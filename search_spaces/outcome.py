@@ -26,7 +26,7 @@ class Outcome:
         curve: (epoch, metric) pairs from the first epoch on; epochs count from 1.
         best_epoch: the epoch of ``value``.
         metrics: other metrics at that epoch, plus ``kfold_best``.
-        reason: for a failed trial, why, in one line.
+        reason: of a failed trial, or of one that a limit stopped: why, in one line.
         seconds: its share of its cohort's training time.
     """
 

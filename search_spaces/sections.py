@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
-from search_spaces.fields import Count, Factor, Folds, Members, OpenShare, Section, Seed, known
+from search_spaces.fields import Count, Factor, Folds, Members, OpenShare, Section, Seed, absolute_url, known
 from search_spaces.samplers import SAMPLERS, Random, Sampler
 
 
@@ -74,6 +75,18 @@ class Search(Section):
     seed: Seed = Field(default_factory=lambda: secrets.randbelow(2**32))
     concurrency: Count | None = None
     enqueue: list[dict[str, Any]] = Field(default_factory=list)
+    warm_start: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="an earlier study whose completed trials inform the sampler: its folder, or the URL of its "
+        "database, with #name where that holds several",
+    )
+
+    @field_validator("warm_start")
+    @classmethod
+    def _absolute(cls, source: str | None) -> str | None:
+        if source is None or "://" in source:
+            return source and absolute_url(source)
+        return str(Path(source).expanduser().resolve())
 
     @field_validator("options", mode="before")
     @classmethod

@@ -127,7 +127,7 @@ class Limits(Section):
     def words(self) -> str:
         """All limits but the number of trials, for people; empty without any."""
         said = [
-            None if self.minutes is None else f"{self.minutes:g} minutes",
+            None if self.minutes is None else f"{self.minutes:g} min",
             None if self.epochs is None else f"{self.epochs} epochs",
             None if self.no_improvement is None else f"{self.no_improvement} trials without a better value",
         ]

@@ -83,7 +83,7 @@ def _body(result: StudyResult, entries: list[Entry]) -> Iterator[str]:
     yield f"<header><h1>{page.text(study.name)}</h1>"
     yield (
         f'<p class="about">task {page.text(study.task)} · sampler {page.text(study.search.sampler)} · '
-        f"{ended} of {plural(study.trials, 'trial')} ended · seed {study.search.seed} · "
+        f"{f'{ended} of ' if study.bounded else ''}{plural(study.trials if study.bounded else ended, 'trial')} ended · seed {study.search.seed} · "
         f'<span class="state{" bad" if state == "failed" else ""}">{state}</span></p></header>'
     )
     refit = result.summary()["refit"]

@@ -17,9 +17,10 @@ from torch import nn
 
 from analysis.pareto import ParetoTrial, completed, first_value, pareto_front
 from analysis.study_dir import StudyDir
-from search_spaces.database import open_storage
+from search_spaces.database import SECONDS, open_storage
 from search_spaces.errors import DataError, OutputError, SearchFailed, reason
 from search_spaces.objectives import Mode, Objective
+from search_spaces.outcome import schedule_of
 from search_spaces.population import Schedule
 from search_spaces.study import Study
 from search_spaces.yaml_file import dump_yaml
@@ -159,7 +160,7 @@ class StudyResult:
     @property
     def state(self) -> Literal["finished", "failed", "running", "interrupted"]:
         """Whether the study reached its end, failed in every trial, is being run, or waits for ``tunefleet resume``."""
-        searched = sum(t.state.is_finished() for t in self.frozen_trials) >= self.study.trials
+        searched = self.ended_by is not None
         if searched and self.dir.best_metrics.is_file():
             return "finished"
         if searched and not any(t.state is TrialState.COMPLETE for t in self.frozen_trials):
@@ -172,6 +173,14 @@ class StudyResult:
         directions = self.optuna_study.directions
         modes: list[Mode] = ["min" if d is optuna.study.StudyDirection.MINIMIZE else "max" for d in directions]
         return [Objective(*both) for both in zip(self.optuna_study.metric_names or ["loss"], modes, strict=True)]
+
+    @property
+    def ended_by(self) -> str | None:
+        """The limit that ended the search, in words; None for one that has not ended."""
+        if not self.frozen_trials:
+            return None
+        seconds = self.optuna_study.user_attrs.get(SECONDS, 0.0)
+        return self.study.ended_by(self.frozen_trials, seconds, self.mode)
 
     @property
     def metric(self) -> str:
@@ -238,6 +247,7 @@ class StudyResult:
         summary: dict[str, Any] = {
             "study": self.study.name,
             "state": self.state,
+            "ended_by": self.ended_by,
             "best": best,
             "refit": refit,
             "trials": [
@@ -264,11 +274,6 @@ class StudyResult:
             if t.state is TrialState.FAIL:
                 return f"trial {t.number} failed: {t.user_attrs.get('reason', 'unknown')}"
         return f"{len(self.frozen_trials)} trials so far"
-
-
-def schedule_of(trial: FrozenTrial) -> Schedule:
-    """The hyperparameters that a trial's best network was trained with, where they changed; else nothing."""
-    return tuple((int(epoch), dict(params)) for epoch, params in json.loads(trial.user_attrs.get("schedule", "[]")))
 
 
 def write_best(folder: StudyDir, task: str, params: Mapping[str, Any], states: list[dict[str, torch.Tensor]]) -> None:

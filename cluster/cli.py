@@ -72,14 +72,21 @@ def run(
 
 
 @app.command()
-def resume(out: Folder, data: Data = None, address: Address = None) -> None:
-    """Go on with a study that was interrupted; nothing that finished runs again."""
+def resume(
+    out: Folder,
+    data: Data = None,
+    trials: Annotated[int | None, typer.Option(help="Extend the study to so many trials in all.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Extend limits.minutes of the study.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Extend limits.epochs of the study.")] = None,
+    address: Address = None,
+) -> None:
+    """Go on with a study that was interrupted, or extend one; nothing that finished runs again."""
     with _interruptible(out):
         from cluster.progress import ConsoleProgress
         from cluster.runner import resume as resume_study
 
         with ConsoleProgress(_console()) as progress:
-            result = resume_study(out, data=data, address=address, listener=progress)
+            result = resume_study(out, data, address, listener=progress, trials=trials, minutes=minutes, epochs=epochs)
     _print_result(result, out)
 
 
@@ -91,7 +98,7 @@ def studies() -> None:
     for name, path in shipped_studies().items():
         study = Study.load(path)
         about = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-        trials = f"{study.trials} trial{'s' if study.trials != 1 else ''}"
+        trials = f"{study.trials} trial{'s' if study.trials != 1 else ''}" if study.bounded else study.limits.words()
         _say(f"{name} ({study.task}, {trials}, {study.search.sampler})\n    {about}")
 
 
@@ -199,6 +206,8 @@ def _print_result(result: StudyResult, folder: Path) -> None:
         counts[trial["state"].lower()] = counts.get(trial["state"].lower(), 0) + 1
     listed = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     _say(f"\nstudy {summary['study']}: {summary['state']} ({listed or 'no trials yet'})")
+    if summary["ended_by"] is not None:
+        _say(f"ended by {summary['ended_by']}")
     if summary["best"] is not None:
         best = result.best
         _say(f"best trial {best.number}: {result.metric} {best.value:.5g} at epoch {best.epoch}")

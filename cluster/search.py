@@ -46,6 +46,7 @@ def search(
     need, workers = worker_resources(study.resources)
     device = torch.device("cuda" if need["GPU"] else "cpu")
     known = database.trials()
+    proposer.start_clock()
     job = Job(
         task=prepared.task,
         inputs=prepared.inputs,
@@ -57,6 +58,7 @@ def search(
         population=prepared.population,
         checkpoints=folder.checkpoints,
         checkpoint_seconds=CHECKPOINT_SECONDS,
+        deadline=proposer.deadline,
     )
 
     def shape_of(proposal: Proposal) -> Shape:
@@ -78,7 +80,7 @@ def search(
     shutil.rmtree(folder.ray, ignore_errors=True)  # of an interrupted run
     folder.checkpoints.mkdir(exist_ok=True)
     if population is not None and _by_ray(prepared, device, workers):
-        with _translated():
+        with _searching(proposer):
             search_by_ray(folder, job, population, proposer, recorder, need)
         return
     callback = ReportCallback(recorder, searcher.ended)
@@ -99,18 +101,21 @@ def search(
             verbose=0,
         ),
     )
-    with _translated():
+    with _searching(proposer):
         tuner.fit()
     if searcher.given_up:
         raise ClusterError(f"workers die before they report anything; the last of {callback.last_error}")
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _searching(proposer: Proposer) -> Iterator[None]:
+    """Its time counts, and Ray's errors are translated."""
     try:
         yield
     except (RayError, TuneError) as error:
         raise ClusterError(f"Ray stopped the search, {reason(error)}; what finished is kept") from error
+    finally:
+        proposer.stop_clock()
 
 
 def _by_ray(prepared: Prepared, device: torch.device, workers: int) -> bool:
@@ -130,13 +135,14 @@ def _about(prepared: Prepared, known: list[FrozenTrial], workers: int, need: dic
     pick = min if task.mode == "min" else max
     return SearchInfo(
         study=study.name,
-        total=study.trials,
+        total=study.trials if study.bounded else None,
         done=sum(t.state.is_finished() for t in known),
         workers=workers,
         device=f"{need['GPU']:g} GPU each" if need["GPU"] else f"{need['CPU']:g} CPU each",
         metric=task.metric,
         mode=task.mode,
         best=pick(completed, key=lambda trial: trial[1]) if completed else None,
+        limits=study.limits.words(),
     )
 
 

@@ -10,6 +10,7 @@ from search_spaces.errors import StudyError
 from search_spaces.fields import Section
 from search_spaces.objectives import COSTS
 from search_spaces.population import Pbt
+from search_spaces.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from search_spaces.study import Study
@@ -41,8 +42,15 @@ def _check_trials(study: Study) -> None:
         size = space.grid_size()
         if trials is not None and trials > size:
             raise StudyError(f"search.trials: the grid has only {size} points, got {trials}")
-    elif trials is None and study.search.pbt is None:
-        raise StudyError(f"search.trials: sampler '{sampler}' needs a number of trials, got none")
+    elif trials is None and study.search.pbt is None and not study.limits.bound:
+        raise StudyError(
+            f"search.trials: sampler '{sampler}' needs a number of trials, got none; limits.minutes or another limit "
+            "will do, too"
+        )
+    if study.search.warm_start is not None and (space.constant or not study.search.options.learns):
+        learning = ", ".join(sorted(name for name, kind in SAMPLERS.items() if kind.learns))
+        why = "a space with nothing to search" if space.constant else f"sampler '{sampler}'"
+        raise StudyError(f"search.warm_start: {why} learns nothing from earlier trials; samplers that do: {learning}")
 
 
 def _check_enqueued(study: Study) -> None:
@@ -68,6 +76,8 @@ def _check_objectives(study: Study) -> None:
     if len(objectives) < 2:
         return
     names = ", ".join(study.objectives)
+    if study.search.warm_start is not None:
+        raise StudyError(f"search.warm_start: is possible with a single objective, and there are {names}")
     if not study.search.options.several:
         raise StudyError(
             f"search.sampler: '{study.search.sampler}' takes a single objective, and there are {names}; take tpe"

@@ -21,6 +21,9 @@ from search_spaces.errors import OutputError, reason
 from search_spaces.objectives import Objectives, judged, listed, values_of
 from search_spaces.outcome import Outcome, State, thin
 
+SECONDS = "search_seconds"
+"""User attribute of the Optuna study: wall-clock time of the search, over all runs."""
+
 _RECORD = b'{"op_code"'
 """How each line of a journal begins."""
 
@@ -56,12 +59,21 @@ class TrialDatabase:
             optuna.logging.set_verbosity(verbosity)
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials by number."""
-        return self.storage.get_all_trials(self._study)
+        """All trials by number, to be looked at only: storages give out what they hold."""
+        return list(self.storage.get_all_trials(self._study, deepcopy=False))
 
     def trial(self, number: int) -> FrozenTrial:
         """One trial."""
         return self.storage.get_trial(self._id(number))
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of the search, over all runs."""
+        return float(self.storage.get_study_user_attrs(self._study).get(SECONDS, 0.0))
+
+    def note_seconds(self, seconds: float) -> None:
+        """Record the time of the search."""
+        self.storage.set_study_user_attr(self._study, SECONDS, round(seconds, 3))
 
     def copy(self, trial: FrozenTrial) -> None:
         """Add a trial exactly as it stands in another database; its number is the count of those before it."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
@@ -41,6 +43,12 @@ def known(kind: str, names: Collection[str]) -> Known:
         return name
 
     return Known(check, names)
+
+
+def absolute_url(url: str) -> str:
+    """A database URL in which a SQLite file does not depend on where the next command is typed."""
+    relative = re.fullmatch(r"sqlite:///([^/].*)", url)
+    return f"sqlite:///{Path(relative[1]).resolve()}" if relative else url
 
 
 NAME_CHARACTERS = "letters, digits, dots, dashes and underscores"

@@ -6,6 +6,7 @@ goes, of all before; its members cross two of them, and each gene may mutate. No
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -69,6 +70,15 @@ def select(candidates: Sequence[FrozenTrial], population: int, elite_share: floa
     others = [t for t in ranked if t.system_attrs[GENERATION] == last and t not in elite]
     # By number, as Optuna returns them when it asks again: who is drawn must not depend on whether it has asked before.
     return sorted((elite + others)[:population], key=lambda t: t.number)
+
+
+def founders(past: Sequence[FrozenTrial], population: int, minimise: bool) -> list[FrozenTrial]:
+    """The best completed trials of another study, as members of generation 0."""
+    ranked = sorted(past, key=lambda t: ((t.value or 0.0) * (1 if minimise else -1), t.number))
+    chosen = [copy.copy(trial) for trial in ranked[:population]]
+    for trial in chosen:
+        trial.system_attrs = {GENERATION: 0}
+    return chosen
 
 
 def room(trials: Sequence[FrozenTrial], population: int) -> int:

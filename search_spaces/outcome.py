@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from optuna.trial import FrozenTrial
+
 from search_spaces.population import Schedule
 
 MOST_POINTS = 30
@@ -34,7 +36,7 @@ class Outcome:
         curve: (epoch, metric) pairs from the first epoch on; epochs count from 1.
         best_epoch: the epoch of ``value``.
         metrics: all metrics at that epoch, plus ``kfold_best`` and ``parameters``, those trained of one network.
-        reason: for a failed trial, why, in one line.
+        reason: of a failed trial, or of one that a limit stopped: why, in one line.
         seconds: its share of its cohort's training time.
         schedule: the hyperparameters that the network of ``best_epoch`` was trained with, where they changed.
     """
@@ -74,3 +76,8 @@ def thin(curve: tuple[tuple[int, float], ...], keep: frozenset[int], most: int =
     free = most - len(wanted)
     spread = {round(i * (len(curve) - 1) / (free - 1)) for i in range(free)}
     return dict(curve[i] for i in sorted(spread.union(wanted)))
+
+
+def schedule_of(trial: FrozenTrial) -> Schedule:
+    """The hyperparameters that a trial's best network was trained with, where they changed; else nothing."""
+    return tuple((int(epoch), dict(params)) for epoch, params in json.loads(trial.user_attrs.get("schedule", "[]")))

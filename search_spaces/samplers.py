@@ -6,20 +6,24 @@ seed alone repeats its first proposals, so this is what lets a resumed study go 
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
 from pydantic import Field
 
+from search_spaces.errors import StudyError
 from search_spaces.fields import Count, Population, Section, Share, known
-from search_spaces.genetic import CROSSOVERS, genetic_sampler
+from search_spaces.genetic import CROSSOVERS, founders, genetic_sampler
 from search_spaces.points import SEQUENCES, PointSampler, quasi_random
 from search_spaces.space import Space
+from search_spaces.warm_start import numeric_parts
 
 Draws = Callable[[int], BaseSampler]
 """From the number of a draw to the sampler that makes it."""
@@ -38,6 +42,14 @@ class Sampler(Section):
     def generation(self) -> int | None:
         """Trials that are proposed at once, none before the last such block is finished; None where it does not matter."""
         return None
+
+    def lessons(self, past: Sequence[FrozenTrial], minimise: bool) -> Sequence[FrozenTrial]:
+        """What this sampler should be shown of the trials of an earlier study."""
+        return past
+
+    def informed_draws(self, space: Space, seed: int, past: Sequence[FrozenTrial]) -> Draws:
+        """The sampler over a space, in a study that begins with the trials ``past`` of another one."""
+        return self.draws(space, seed)
 
     @abstractmethod
     def draws(self, space: Space, seed: int) -> Draws:
@@ -135,6 +147,22 @@ class Cmaes(Sampler):
         """See :meth:`Sampler.draws`."""
         return lambda number: _quiet(CmaEsSampler, seed=draw_seed(seed, number), **self.model_dump())
 
+    def informed_draws(self, space: Space, seed: int, past: Sequence[FrozenTrial]) -> Draws:
+        """The first generation is drawn around the best past trials (warm-starting CMA-ES, Nomura et al. 2021).
+
+        Raises:
+            StudyError: with ``use_separable_cma``, which has no covariance matrix to begin with.
+        """
+        if not past:
+            return self.draws(space, seed)
+        if self.use_separable_cma:
+            raise StudyError("search.warm_start: cmaes with use_separable_cma cannot begin with earlier trials")
+        # The best tenth is what counts; of fewer than ten, the best one.
+        source = numeric_parts(space, past) * math.ceil(10 / len(past))
+        return lambda number: _quiet(
+            CmaEsSampler, seed=draw_seed(seed, number), source_trials=source, **self.model_dump()
+        )
+
 
 class Genetic(Sampler):
     """A generational genetic algorithm with elites, on the operators of NSGA-II (Deb et al. 2002)."""
@@ -154,6 +182,10 @@ class Genetic(Sampler):
     def generation(self) -> int | None:
         """See :meth:`Sampler.generation`."""
         return self.population
+
+    def lessons(self, past: Sequence[FrozenTrial], minimise: bool) -> Sequence[FrozenTrial]:
+        """The best ones, as generation 0; what it lacks is drawn at random."""
+        return founders(past, self.population, minimise)
 
     def draws(self, space: Space, seed: int) -> Draws:
         """See :meth:`Sampler.draws`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from search_spaces.fields import Count, Folds, Members, OpenShare, Section, Seed, known
+from search_spaces.fields import Count, Folds, Members, OpenShare, Section, Seed, absolute_url, known
 from search_spaces.population import Pbt
 from search_spaces.rungs import Rule
 from search_spaces.samplers import SAMPLERS, Random, Sampler
@@ -126,6 +127,18 @@ class Search(Section):
         default_factory=list,
         description="configurations that are tried first; parameters that one leaves out are sampled; not with grid",
     )
+    warm_start: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="an earlier study whose completed trials inform the sampler: its folder, or the URL of its "
+        "database, with #name where that holds several",
+    )
+
+    @field_validator("warm_start")
+    @classmethod
+    def _absolute(cls, source: str | None) -> str | None:
+        if source is None or "://" in source:
+            return source and absolute_url(source)
+        return str(Path(source).expanduser().resolve())
 
     @field_validator("options", mode="before")
     @classmethod

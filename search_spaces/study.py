@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from optuna.trial import FrozenTrial
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from search_spaces.consistency import check_consistent
 from search_spaces.errors import StudyError, unknown
-from search_spaces.fields import NAME_CHARACTERS, Name, Section
+from search_spaces.fields import NAME_CHARACTERS, Count, Name, Section, absolute_url
+from search_spaces.limits import UNBOUNDED, Limits, Tally
 from search_spaces.objectives import Mode, Objective
 from search_spaces.sections import EarlyStopping, OptionsError, Refit, Resources, Search, TaskOptions
 from search_spaces.space import Space
@@ -22,6 +24,9 @@ from search_spaces.yaml_file import dump_yaml, read_yaml
 
 MOST_PENDING = 2000
 """Trials that are proposed at once where a study sets no concurrency: enough for large cohorts."""
+
+MOST_PENDING_BY_TIME = 64
+"""The same per worker where the time is limited: what is pending when it is over is lost."""
 
 
 class Study(Section):
@@ -45,6 +50,7 @@ class Study(Section):
         description="what is optimised, each min or max, in place of the task's own metric: validation metrics "
         "(val_loss), parameters, seconds. By the first one epochs and the best trial are chosen",
     )
+    limits: Limits = Limits()
     early_stopping: EarlyStopping = EarlyStopping()
     resources: Resources = Resources()
     refit: Refit = Refit()
@@ -61,9 +67,12 @@ class Study(Section):
     @field_validator("database")
     @classmethod
     def _absolute(cls, url: str | None) -> str | None:
-        """A SQLite file must not depend on where the next command is typed."""
-        relative = re.fullmatch(r"sqlite:///([^/].*)", url or "")
-        return f"sqlite:///{Path(relative[1]).resolve()}" if relative else url
+        return url and absolute_url(url)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_number_of_trials(cls, raw: Any) -> Any:
+        return _with_trials_in_search(raw)
 
     @field_validator("space", mode="before")
     @classmethod
@@ -88,12 +97,29 @@ class Study(Section):
 
     @cached_property
     def trials(self) -> int:
-        """Number of trials in all."""
+        """Number of trials in all; ``UNBOUNDED`` where only another limit ends the study."""
         if self.search.trials is not None:
             return self.search.trials
         if self.search.pbt is not None:
             return self.search.pbt.population
-        return 1 if self.search_space.constant else self.search_space.grid_size()
+        if self.search_space.constant:
+            return 1
+        return self.search_space.grid_size() if self.search.sampler == "grid" else UNBOUNDED
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the study has a number of trials."""
+        return self.trials < UNBOUNDED
+
+    def ended_by(self, trials: Sequence[FrozenTrial], seconds: float, mode: Literal["min", "max"]) -> str | None:
+        """The limit that ended the search, in words; None for one that has not ended.
+
+        Args:
+            trials: all, by number.
+            seconds: of search, over all runs.
+            mode: whether small or large values are good.
+        """
+        return self.limits.reached(Tally.of(trials, seconds, mode), self.trials)
 
     def concurrency(self, workers: int) -> int:
         """Most trials that may be pending at once, on that many workers.
@@ -105,7 +131,8 @@ class Study(Section):
         if self.search.pbt is not None:
             return min(self.trials, workers * self.search.pbt.population)
         sampler = self.search.options
-        return sampler.generation or min(self.trials, 2 * workers if sampler.learns else MOST_PENDING)
+        most = MOST_PENDING if self.limits.minutes is None else MOST_PENDING_BY_TIME * workers
+        return sampler.generation or min(self.trials, 2 * workers if sampler.learns else most)
 
     @classmethod
     def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None, profile: str | None = None) -> Study:
@@ -133,13 +160,14 @@ class Study(Section):
         if ":" in str(raw.get("task", "")):
             defaults["module_dir"] = str(path.resolve().parent)
         merged = {**defaults, **raw}
+        merged = _with_trials_in_search(merged)
         for dotted, value in (*changes.items(), *(overrides or {}).items()):
-            _override(merged, dotted, value)
+            _override(merged, "search.trials" if dotted == "limits.trials" else dotted, value)
         return cls(**{str(key): value for key, value in merged.items()})
 
     def to_yaml(self) -> str:
         """The study as resolved: seed and number of trials included; loads as the same study."""
-        search = self.search.model_copy(update={"trials": self.trials})
+        search = self.search.model_copy(update={"trials": self.trials if self.bounded else None})
         return dump_yaml(self.model_copy(update={"search": search}).model_dump(exclude_none=True))
 
 
@@ -169,6 +197,27 @@ def _profile(profiles: object, name: str | None) -> dict[str, Any]:
         known = unknown("profile", name, profiles) if profiles else f"this study has none, got '{name}'"
         raise StudyError(f"--profile: {known}")
     return {str(dotted): value for dotted, value in profiles[name].items()}
+
+
+def _with_trials_in_search(raw: Any) -> Any:
+    """Move ``limits.trials`` to ``search.trials``; what is no number of trials stays, to be refused where it stands."""
+    if not isinstance(raw, dict):
+        return raw
+    limits, search = (
+        dict(part) if isinstance(part, Mapping | BaseModel) else part
+        for part in (raw.get("limits"), raw.get("search", {}))
+    )
+    if not isinstance(limits, dict) or not isinstance(search, dict) or limits.get("trials") is None:
+        return raw
+    try:
+        trials = TypeAdapter(Count).validate_python(limits.pop("trials"))
+    except ValidationError:
+        return raw
+    if search.get("trials") not in (None, trials):
+        raise StudyError(
+            f"limits.trials: must be search.trials ({search['trials']}) where both are given, got {trials}"
+        )
+    return {**raw, "limits": limits, "search": {**search, "trials": trials}}
 
 
 def _override(raw: dict[str, Any], dotted: str, value: Any) -> None:

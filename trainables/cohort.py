@@ -142,10 +142,10 @@ class Cohort:
         self._compact()
         return results
 
-    def stop(self, numbers: Iterable[int]) -> None:
+    def stop(self, numbers: Iterable[int], reason: str | None = None) -> None:
         """End trials early, as PRUNED."""
         for number in numbers:
-            self._end(number, State.PRUNED)
+            self._end(number, State.PRUNED, reason)
         self._compact()
 
     def params(self, number: int) -> dict[str, Any]:

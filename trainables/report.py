@@ -19,11 +19,13 @@ class CohortConfig:
         name: of the cohort, for people.
         trials: number and configuration of each trial.
         start: epoch that their checkpoints stand at; 0 where they begin.
+        first: no trial of a study with limited time had completed when this cohort began.
     """
 
     name: str
     trials: tuple[tuple[int, Mapping[str, Any]], ...]
     start: int = 0
+    first: bool = False
 
     def __repr__(self) -> str:
         return self.name  # Ray Tune writes configurations into tags and tables

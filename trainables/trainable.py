@@ -14,6 +14,7 @@ import torch
 from ray import tune
 
 from search_spaces.errors import reason
+from search_spaces.limits import OUT_OF_TIME
 from search_spaces.outcome import Outcome, State
 from search_spaces.population import PopulationTraining
 from search_spaces.rungs import Decision
@@ -41,6 +42,7 @@ class Job:
         population: the rounds of population-based training, or None.
         checkpoints: folder for unfinished trials.
         checkpoint_seconds: training time between two checkpoints of a trial.
+        deadline: when trials stop after their epoch, as ``time.time()`` has it; None for never.
     """
 
     task: Task
@@ -53,6 +55,7 @@ class Job:
     population: PopulationTraining | None
     checkpoints: Path
     checkpoint_seconds: float
+    deadline: float | None = None
 
 
 def worker_device() -> torch.device:
@@ -86,7 +89,9 @@ class CohortTrainable(tune.Trainable):
         started = time.monotonic()
         try:
             while cohort.live:
-                self._epoch(cohort, report)
+                self._keep_time(cohort)
+                if cohort.live:
+                    self._epoch(cohort, report)
                 if time.monotonic() - started >= REPORT_SECONDS:
                     break
             self._checkpoint(cohort)
@@ -95,6 +100,7 @@ class CohortTrainable(tune.Trainable):
         report.epoch, report.live = cohort.epoch, len(cohort.live)
         report.why_loop, cohort.why_loop = cohort.why_loop, None
         report.ended, cohort.ended = cohort.ended, []
+        self._completed |= any(outcome.state is State.COMPLETE for outcome in report.ended)
         return {"report": report, "done": not cohort.live}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -106,6 +112,8 @@ class CohortTrainable(tune.Trainable):
     def _begin(self, config: CohortConfig) -> None:
         self._config = config
         self._cohort: Cohort | None = None
+        self._values: dict[int, float] = {}
+        self._completed = False
         self._saved_at = time.monotonic()
         job = self._job
         saved: dict[int, Mapping[str, Any]] = {}
@@ -120,10 +128,22 @@ class CohortTrainable(tune.Trainable):
         except Exception as error:  # the stack as a whole cannot be made: out of memory, say
             self._why = reason(error)
 
+    def _keep_time(self, cohort: Cohort) -> None:
+        """Stop the trials when the study's time is over; see ``search_spaces.limits`` for the one that goes on."""
+        if self._job.deadline is None or time.time() < self._job.deadline:
+            return
+        completed = self._completed or any(outcome.state is State.COMPLETE for outcome in cohort.ended)
+        stopped = list(cohort.live)
+        if self._config.first and not completed:
+            sign = 1 if self._job.task.mode == "min" else -1
+            stopped.remove(min(cohort.live, key=lambda n: (sign * self._values.get(n, math.inf * sign), n)))
+        cohort.stop(stopped, OUT_OF_TIME)
+
     def _epoch(self, cohort: Cohort, report: CohortReport) -> None:
         results = cohort.advance()
         for number, epoch in results.items():
             report.epochs.setdefault(number, []).append(epoch)
+            self._values[number] = epoch.value
         population = self._job.population
         if population is not None and population.due(cohort.epoch):
             values = {number: results[number].value for number in cohort.live}

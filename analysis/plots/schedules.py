@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from analysis.plots.search import Search
 from analysis.plots.style import GREY, VERMILLION, Drawn, Missing, count_along, frame, grid, log_y, plural, short
-from analysis.result import schedule_of
+from search_spaces.outcome import schedule_of
 
 MOST_PANELS = 9
 

@@ -22,7 +22,7 @@ from cluster.prepared import Prepared
 from cluster.ray_session import worker_resources
 from cluster.recorder import Listener, Recorder, ReportCallback, SearchInfo
 from search_spaces.cohorts import Shape
-from search_spaces.database import TrialDatabase
+from search_spaces.database import TrialDatabase, passed
 from search_spaces.errors import ClusterError, reason
 from search_spaces.proposer import Proposal, Proposer
 from search_spaces.rungs import Rungs
@@ -152,6 +152,6 @@ def _rungs_actor(prepared: Prepared, known: list[FrozenTrial]) -> Any:
         return None
     actor: Any = ray.remote(num_cpus=0)(Rungs).remote(**prepared.rungs)
     for trial in known:
-        for epoch, value in trial.intermediate_values.items():
+        for epoch, value in passed(trial).items():
             actor.record.remote(epoch, {trial.number: value})
     return actor

@@ -84,20 +84,29 @@ class TrialDatabase:
         self.storage.set_trial_intermediate_value(self._id(number), epoch, value)
 
     def finish(self, outcome: Outcome) -> None:
-        """Finish a running trial: its thinned curve, its attributes, and its state last of all."""
+        """Finish a running trial: its attributes, its thinned curve, and its state last of all; see :func:`passed`."""
         outcome, trial = judged(outcome, self.objectives), self._id(outcome.number)
+        for key, attribute in outcome.attributes().items():
+            self.storage.set_trial_user_attr(trial, key, attribute)
         known = self.storage.get_trial(trial).intermediate_values
         keep = self._rungs if outcome.best_epoch is None else self._rungs | {outcome.best_epoch}
         for epoch, point in thin(outcome.curve, keep).items():
             if epoch not in known:
                 self.storage.set_trial_intermediate_value(trial, epoch, point)
-        for key, attribute in outcome.attributes().items():
-            self.storage.set_trial_user_attr(trial, key, attribute)
         values = None if outcome.state is State.FAIL else values_of(outcome, self.objectives)
         self.storage.set_trial_state_values(trial, TrialState[outcome.state.value], values)
 
     def _id(self, number: int) -> int:
         return self.storage.get_trial_id_from_study_id_trial_number(self._study, number)
+
+
+def passed(trial: FrozenTrial) -> dict[int, float]:
+    """Values by epoch that the rungs of a resumed study start with.
+
+    Of a trial that a kill left half finished the last is missing: it runs again, and may have been stopped there.
+    """
+    half_finished = None if trial.state.is_finished() else trial.user_attrs.get("epochs")
+    return {epoch: value for epoch, value in trial.intermediate_values.items() if epoch != half_finished}
 
 
 def memory_database(name: str, objectives: Objectives) -> TrialDatabase:

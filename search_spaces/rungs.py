@@ -114,12 +114,12 @@ class Rungs:
         for i in np.flatnonzero(np.isin(everyone, numbers) & counts & (brackets <= begun)):
             others = scores[counts & (brackets == brackets[i]) & (everyone != everyone[i])]
             if len(others) >= self.rule.least:
-                score = self._best(int(everyone[i]), epoch) if self.rule.best_so_far else scores[i]
+                score = self._best(int(everyone[i])) if self.rule.best_so_far else scores[i]
                 if score < np.percentile(others, self.rule.percentile):
                     worse.add(int(everyone[i]))
         return worse
 
-    def _best(self, number: int, epoch: int) -> float:
-        """The best score of a trial at the rungs up to ``epoch``, where it is finite."""
-        values = (rung.get(number, math.nan) for at, rung in self._recorded.items() if at <= epoch)
+    def _best(self, number: int) -> float:
+        """The best score of a trial at the rungs so far, where it is finite."""
+        values = (rung.get(number, math.nan) for rung in self._recorded.values())
         return max(self._sign * value for value in values if math.isfinite(value))

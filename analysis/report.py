@@ -82,7 +82,7 @@ def _body(result: StudyResult, entries: list[Entry]) -> Iterator[str]:
     state = result.state
     yield f"<header><h1>{page.text(study.name)}</h1>"
     yield (
-        f'<p class="about">task {page.text(study.task)} · sampler {page.text(study.search.sampler)} · '
+        f'<p class="about">task {page.text(study.task)} · {page.text(study.search.method)} · '
         f"{f'{ended} of ' if study.bounded else ''}{plural(study.trials if study.bounded else ended, 'trial')} ended · seed {study.search.seed} · "
         f'<span class="state{" bad" if state == "failed" else ""}">{state}</span></p></header>'
     )

@@ -99,7 +99,7 @@ def studies() -> None:
         study = Study.load(path)
         about = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
         trials = f"{study.trials} trial{'s' if study.trials != 1 else ''}" if study.bounded else study.limits.words()
-        _say(f"{name} ({study.task}, {trials}, {study.search.sampler})\n    {about}")
+        _say(f"{name} ({study.task}, {trials}, {study.search.method})\n    {about}")
 
 
 @app.command()

@@ -133,6 +133,11 @@ class Search(Section):
         "database, with #name where that holds several",
     )
 
+    @property
+    def method(self) -> str:
+        """Who chooses, in words."""
+        return f"sampler {self.sampler}" if self.pbt is None else "population-based training"
+
     @field_validator("warm_start")
     @classmethod
     def _absolute(cls, source: str | None) -> str | None:

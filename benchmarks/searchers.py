@@ -1,0 +1,244 @@
+"""Which searcher finds more in the same number of epochs: on three functions with known optima, and on ``digits``.
+
+Run it with ``.venv/bin/python -m benchmarks.searchers [functions] [digits] [--seeds N]`` from the repository's root.
+What is in ``records.jsonl`` already is skipped, unless its settings have changed. On the functions trials are proposed
+by the study's own proposer and trained as cohorts, in this process; ``digits`` runs on Ray Tune, as every study does,
+without the refit. ``gp`` is left out: its 200 proposals take a minute, 60 times as long as all others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+
+from analysis.study_dir import StudyDir
+from benchmarks import records
+from benchmarks.problems import FUNCTIONS, Function
+from benchmarks.ray_peer import optuna_search_and_asha
+from cluster.prepared import prepare
+from cluster.ray_session import ray_session
+from cluster.recorder import Listener
+from cluster.search import search
+from search_spaces import Study
+from search_spaces.database import TrialDatabase, memory_database, open_storage
+from search_spaces.outcome import State
+from search_spaces.proposer import Proposer
+from search_spaces.study import shipped_studies
+from search_spaces.yaml_file import read_yaml
+from trainables.cohort import Cohort
+from trainables.fused import Traces
+from trainables.plan import Data
+from trainables.report import CohortReport
+
+PROBLEM = records.SEARCHERS
+FUNCTION_SEEDS, DIGITS_SEEDS, PEER_SEEDS = 20, 10, 3
+WORKERS = 2
+"""As many as two cores give a study, so that samplers which learn have as many trials pending."""
+
+EVALUATIONS = 200
+POPULATION = 20
+"""Ten generations; the default of 30 would leave a genetic search six."""
+
+Settings = dict[str, Any]
+
+ON_FUNCTIONS: dict[str, Settings] = {
+    "random": {"sampler": "random"},
+    "qmc": {"sampler": "qmc"},
+    "tpe": {"sampler": "tpe"},
+    "genetic": {"sampler": "genetic", "options": {"population": POPULATION}},
+    "cmaes": {"sampler": "cmaes"},
+    "pbt": {"pbt": {"population": POPULATION, "quantile": 0.5}},
+}
+"""The search section of each method. Where a member of a population stays as it is, the same point is evaluated again, so
+that only the largest quantile makes half of the epochs new points."""
+
+NUMBERS_ONLY = {"cmaes"}
+"""Where there is anything else, these draw at random."""
+
+TRIALS, EPOCHS = 60, 27
+MORE = 3
+"""With early stopping random search gets so many times the trials, which together take fewer epochs still."""
+
+ASHA: Settings = {"early_stopping.asha.grace_period": 1, "early_stopping.asha.reduction_factor": 3}
+ON_DIGITS: dict[str, Settings] = {
+    "random": {"search.sampler": "random"},
+    "tpe": {"search.sampler": "tpe"},
+    "genetic": {"search.sampler": "genetic", "search.options.population": 10},
+    "random + asha": {"search.sampler": "random", "search.trials": MORE * TRIALS, **ASHA},
+    "tpe + asha": {"search.sampler": "tpe", **ASHA},
+}
+"""What each method changes in the shipped study; its own early stopping is taken out first."""
+
+ONE_NETWORK: Settings = {
+    "space": {
+        "depth": 2,
+        "width": 128,
+        "activation": "relu",
+        "optimizer": "adam",
+        "batch_size": 32,
+        "schedule": "cosine",
+        "lr": {"low": 1e-4, "high": 1e-1, "log": True},
+        "weight_decay": {"low": 1e-6, "high": 1e-2, "log": True},
+        "dropout": {"low": 0.0, "high": 0.5},
+    }
+}
+"""The space of ``digits`` as far as a population can share it: what changes the network itself is fixed."""
+
+ON_ONE_NETWORK: dict[str, Settings] = {
+    "random, one network": {"search.sampler": "random", **ONE_NETWORK},
+    "pbt, one network": {"search.pbt.population": POPULATION, "search.pbt.interval": 3, **ONE_NETWORK},
+}
+
+
+def on_function(name: str, method: str, seed: int) -> dict[str, Any]:
+    """One search of a function: the true value at the point that looked best, above the optimum."""
+    task = FUNCTIONS[name]()
+    study = _function_study(name, task, method, seed)
+    prepared = prepare(study, task)
+    proposer = Proposer(study, memory := memory_database(study.name, "min"), "min")
+    data = Data.on(torch.device("cpu"), prepared.inputs, prepared.targets)
+    traces: Traces = {}
+    epochs = 0
+    while proposals := proposer.ask(study.concurrency(WORKERS)):
+        cohort = Cohort(task, data, prepared.plan(), [(p.number, p.params) for p in proposals], traces)
+        while cohort.live:
+            results = cohort.advance()
+            epochs += len(results)
+            rounds = prepared.population
+            if rounds is not None and cohort.live:  # as ``trainables.trainable`` does it
+                values = {number: results[number].value for number in cohort.live}
+                for move in rounds.moves(cohort.epoch, values, {n: cohort.params(n) for n in cohort.live}):
+                    cohort.exploit(move.target, move.source, move.params)
+        for outcome in cohort.ended:
+            proposer.tell(outcome)
+    best = min((t for t in memory.trials() if t.value is not None), key=lambda t: t.value or 0.0)
+    return {"epochs": epochs, "value": best.user_attrs["truth"] - task.optimum}
+
+
+def _function_study(name: str, task: Function, method: str, seed: int) -> Study:
+    settings, space, trials = ON_FUNCTIONS[method], task.space, EVALUATIONS
+    if "pbt" in settings:  # takes no conditions; the function ignores what is not active
+        space = {n: {k: v for k, v in s.items() if k != "when"} if isinstance(s, dict) else s for n, s in space.items()}
+        trials = settings["pbt"]["population"]
+    return Study(
+        name=name,
+        task=f"benchmarks.problems:{type(task).__name__}",
+        task_options={"epochs": EVALUATIONS // trials},
+        space=space,
+        search={**settings, "trials": trials, "seed": seed},
+    )
+
+
+class Progress(Listener):
+    """Counts the epochs of all trials, and notes when a completed one was better than all before."""
+
+    def __init__(self) -> None:
+        self.epochs = 0
+        self.steps: list[tuple[int, float]] = []
+
+    def cohort_progress(self, report: CohortReport) -> None:
+        """See :class:`Listener`."""
+        self.epochs += sum(len(epochs) for epochs in report.epochs.values())
+        for outcome in report.ended:
+            value = outcome.value
+            better = value is not None and (not self.steps or value < self.steps[-1][1])
+            if outcome.state is State.COMPLETE and value is not None and better:
+                self.steps.append((self.epochs, value))
+
+
+def _digits(settings: Mapping[str, Any], seed: int) -> Study:
+    sizes = {"task_options.epochs": EPOCHS, "search.trials": TRIALS, "search.seed": seed, "early_stopping": {}}
+    return Study.load("digits", {"search.sampler": "random", **sizes, **settings})
+
+
+def on_digits(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """One search of ``digits``; needs a connection to Ray."""
+    prepared = prepare(study := _digits(settings, seed))
+    progress = Progress()
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        made = StudyDir.create(Path(folder) / "out", study)
+        storage = open_storage(made.journal, None)
+        database = TrialDatabase(storage, study.name, prepared.task.mode, prepared.rung_epochs)
+        search(made, prepared, database, Proposer(study, database, prepared.task.mode), progress)
+    return {
+        "seconds": round(time.perf_counter() - started, 2),
+        "trials": study.trials,
+        "epochs": progress.epochs,
+        "value": progress.steps[-1][1],
+        "steps": [(epochs, round(value, 6)) for epochs, value in progress.steps],
+    }
+
+
+def peer_on_digits(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The same with what Ray Tune has of its own; needs a connection to Ray."""
+    return optuna_search_and_asha(prepare(_digits(settings, seed)), WORKERS)
+
+
+def record(task: str, method: str, settings: object, seed: int, measure: Callable[[], dict[str, Any]]) -> None:
+    """Measure and append, unless a record with these settings is there."""
+    about = {"problem": PROBLEM, "task": task, "method": method, "seed": seed}
+    digest = hashlib.sha256(json.dumps([about, settings], sort_keys=True).encode()).hexdigest()[:12]
+    if any(r.get("digest") == digest for r in records.read()):
+        return
+    started = time.perf_counter()
+    measured = {"seconds": 0.0} | measure()
+    measured["seconds"] = measured["seconds"] or round(time.perf_counter() - started, 2)
+    records.append({**about, "digest": digest, **measured})
+    sys.stdout.write(f"{task}, {method}, seed {seed}: {measured['value']:.4g}, {measured['epochs']} epochs, ")
+    sys.stdout.write(f"{measured['seconds']:.1f} s\n")
+    sys.stdout.flush()
+
+
+def functions(seeds: int) -> None:
+    """Every method on every function, seed by seed."""
+    for seed in range(seeds):
+        for name, kind in FUNCTIONS.items():
+            for method, settings in ON_FUNCTIONS.items():
+                if method in NUMBERS_ONLY and not kind.numbers_only:
+                    continue
+                said = [settings, EVALUATIONS, WORKERS, kind.space, kind.noise]
+                record(name, method, said, seed, lambda n=name, m=method, s=seed: on_function(n, m, s))  # type: ignore[misc]
+
+
+def digits(seeds: int) -> None:
+    """Every method on ``digits``, seed by seed; Ray Tune's own, which takes longer, on the first few seeds."""
+    file = read_yaml(shipped_studies()["digits"])["space"]
+    with ray_session("local"):
+        for seed in range(seeds):
+            for method, settings in (ON_DIGITS | ON_ONE_NETWORK).items():
+                said = [settings, TRIALS, EPOCHS, file]
+                record("digits", method, said, seed, lambda o=settings, s=seed: on_digits(o, s))  # type: ignore[misc]
+            if seed < PEER_SEEDS:
+                said = [ASHA, TRIALS, EPOCHS, file]
+                record("digits", records.PEER, said, seed, lambda s=seed: peer_on_digits(ASHA, s))  # type: ignore[misc]
+            records.write_results()
+
+
+def main() -> None:
+    """Run what is missing, and write the tables."""
+    parser = argparse.ArgumentParser(description="Compare searchers.")
+    parser.add_argument("parts", nargs="*", choices=["functions", "digits"], default=["functions", "digits"])
+    parser.add_argument("--seeds", type=int, help=f"by default {FUNCTION_SEEDS} and {DIGITS_SEEDS}")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if "functions" in options.parts:
+        functions(options.seeds or FUNCTION_SEEDS)
+        records.write_results()
+    if "digits" in options.parts:
+        digits(options.seeds or DIGITS_SEEDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -36,7 +36,8 @@ class Pbt(Section):
         0.25, description="the worst share of a population copies members of the best share"
     )
     perturb: tuple[Annotated[float, Field(gt=0, lt=1)], Annotated[float, Field(gt=1)]] = Field(
-        (0.8, 1.2), description="factors, one of which multiplies each number; choices move to a neighbour"
+        (0.8, 1.2),
+        description="factors, one of which multiplies each number; of listed numbers the next or the last is taken, other choices stay",
     )
     resample_probability: Share = Field(0.25, description="of drawing a hyperparameter anew instead")
     engine: Literal["auto", "cohort", "ray"] = Field(
@@ -123,9 +124,14 @@ class PopulationTraining:
 
 
 def _neighbour(distribution: BaseDistribution, value: Any, factors: Sequence[float], down: bool) -> Any:
-    """The value times one of the factors, on the grid and within the range; of choices the next or the last one."""
+    """The value times one of the factors, on the grid and within the range.
+
+    Of choices that are numbers the next or the last one; others have no neighbours, and stay.
+    """
     if isinstance(distribution, CategoricalDistribution):
         choices = distribution.choices
+        if not all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices):
+            return value
         return choices[min(max(choices.index(value) + (-1 if down else 1), 0), len(choices) - 1)]
     if not isinstance(distribution, IntDistribution | FloatDistribution):
         raise TypeError(f"not a distribution of a space: {distribution!r}")

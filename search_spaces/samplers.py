@@ -189,7 +189,7 @@ class Genetic(Sampler):
 
     def draws(self, space: Space, seed: int) -> Draws:
         """See :meth:`Sampler.draws`."""
-        build = genetic_sampler(**self.model_dump())
+        build = genetic_sampler(space, seed, **self.model_dump())
         return lambda number: build(draw_seed(seed, number))
 
 

@@ -6,18 +6,18 @@ For networks that fill a device. Everything else trains a population as one coho
 from __future__ import annotations
 
 import random
-import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from ray import tune
-from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 from ray.tune.schedulers.pb2 import PB2
 
 from analysis.study_dir import StudyDir
 from cluster.recorder import Recorder
+from cluster.tuner import make_tuner
 from search_spaces.cohorts import CohortPlan, Shape
 from search_spaces.errors import reason
 from search_spaces.outcome import State
@@ -58,7 +58,6 @@ def _train(
     recorder: Recorder,
     need: dict[str, float],
 ) -> None:
-    shutil.rmtree(folder.ray, ignore_errors=True)
     callback = _MemberCallback(members, recorder, population.mode)
     for member in members:
         recorder.begin(CohortPlan(Shape(key="member"), (member,)))
@@ -69,25 +68,19 @@ def _train(
         return tune.sample_from(lambda config: configs[config["number"]][name])
 
     random.seed(population.seed)  # whom Ray Tune copies, it draws from Python's own generator
-    tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(MemberTrainable, job=job), need),
+    tuner = make_tuner(
+        folder,
+        MemberTrainable,
+        job,
+        need,
+        callback,
+        "member",
         param_space={"number": tune.grid_search(list(configs)), **{n: own(n) for n in first if n != "number"}},
-        tune_config=TuneConfig(
-            scheduler=_scheduler(population),
-            reuse_actors=True,
-            trial_name_creator=lambda trial: f"member_{trial.trial_id}",
-            trial_dirname_creator=lambda trial: f"member_{trial.trial_id}",
-        ),
-        run_config=RunConfig(
-            name=folder.ray.name,
-            storage_path=str(folder.root),
-            callbacks=[callback],
-            failure_config=FailureConfig(max_failures=0),
-            checkpoint_config=CheckpointConfig(num_to_keep=4),
-            verbose=0,
-        ),
+        scheduler=_scheduler(population),
     )
-    tuner.fit()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="sklearn")  # of the model of pb2, about itself
+        tuner.fit()
 
 
 def _scheduler(population: PopulationTraining) -> TrialScheduler:

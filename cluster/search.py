@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,9 +10,8 @@ from typing import Any
 import ray
 import torch
 from optuna.trial import FrozenTrial, TrialState
-from ray import tune
 from ray.exceptions import RayError
-from ray.tune import FailureConfig, RunConfig, TuneConfig, TuneError
+from ray.tune import TuneError
 
 from analysis.study_dir import StudyDir
 from analysis.tensorboard_log import TensorBoardLog
@@ -21,6 +19,7 @@ from cluster.population import search_by_ray
 from cluster.prepared import Prepared
 from cluster.ray_session import worker_resources
 from cluster.recorder import Listener, Recorder, ReportCallback, SearchInfo
+from cluster.tuner import make_tuner
 from search_spaces.cohorts import Shape
 from search_spaces.database import TrialDatabase, passed
 from search_spaces.errors import ClusterError, reason
@@ -77,30 +76,13 @@ def search(
     recorder = Recorder(proposer, log, folder.checkpoints, listener, plan.epochs)
     searcher = CohortSearcher(proposer, shape_of, recorder.tell, recorder.begin, workers, study.concurrency(workers))
     listener.started(_about(prepared, known, workers, need))
-    shutil.rmtree(folder.ray, ignore_errors=True)  # of an interrupted run
     folder.checkpoints.mkdir(exist_ok=True)
     if population is not None and _by_ray(prepared, device, workers):
         with _searching(proposer):
             search_by_ray(folder, job, population, proposer, recorder, need)
         return
     callback = ReportCallback(recorder, searcher.ended)
-    tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(CohortTrainable, job=job), need),
-        tune_config=TuneConfig(
-            search_alg=searcher,
-            num_samples=-1,
-            reuse_actors=True,
-            trial_name_creator=lambda trial: f"cohort_{trial.trial_id}",
-            trial_dirname_creator=lambda trial: f"cohort_{trial.trial_id}",
-        ),
-        run_config=RunConfig(
-            name=folder.ray.name,
-            storage_path=str(folder.root),
-            callbacks=[callback],
-            failure_config=FailureConfig(max_failures=0),
-            verbose=0,
-        ),
-    )
+    tuner = make_tuner(folder, CohortTrainable, job, need, callback, "cohort", search_alg=searcher, num_samples=-1)
     with _searching(proposer):
         tuner.fit()
     if searcher.given_up:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from trainables.cohort import Cohort
 from trainables.fused import Traces
 from trainables.plan import Data, Plan
 from trainables.report import CohortConfig, CohortReport
+from trainables.rng import root_key
 from trainables.task import Array, Task
 
 REPORT_SECONDS = 1.0
@@ -168,7 +170,7 @@ class CohortTrainable(tune.Trainable):
 class MemberTrainable(tune.Trainable):
     """One member of a population under a scheduler of Ray Tune, which moves checkpoints and configurations about.
 
-    A configuration holds ``number``, of the trial whose random numbers are used, and what
+    A configuration holds ``number``, of the trial that it was drawn for, and what
     ``PopulationTraining.params_of`` reads hyperparameters from. A result holds ``epoch``, ``value``, and a
     :class:`CohortReport` whose trials go by that number.
     """
@@ -217,4 +219,7 @@ class MemberTrainable(tune.Trainable):
 
     def _begun(self, saved: Mapping[int, Mapping[str, Any]]) -> Cohort:
         job = self._job
-        return Cohort(job.task, self._data, job.plan, [(self._number, self._params)], saved=saved)
+        # Ray Tune hands the number on with a copy, which must not draw the same batches: its place does not move.
+        place = zlib.crc32(self.trial_id.rpartition("_")[2].encode())
+        plan = replace(job.plan, key=root_key(job.plan.key, place))
+        return Cohort(job.task, self._data, plan, [(self._number, self._params)], saved=saved)

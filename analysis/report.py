@@ -12,7 +12,7 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from analysis import page
+from analysis import page, pareto
 from analysis.plots.registry import NAMES, Entry, Part, figures
 from analysis.plots.search import metric_name
 from analysis.plots.style import MARKS, Drawn, Missing, listing, number, plural
@@ -82,14 +82,15 @@ def _body(result: StudyResult, entries: list[Entry]) -> Iterator[str]:
     state = result.state
     yield f"<header><h1>{page.text(study.name)}</h1>"
     yield (
-        f'<p class="about">task {page.text(study.task)} · sampler {page.text(study.search.sampler)} · '
-        f"{ended} of {plural(study.trials, 'trial')} ended · seed {study.search.seed} · "
+        f'<p class="about">task {page.text(study.task)} · {page.text(study.search.method)} · '
+        f"{f'{ended} of ' if study.bounded else ''}{plural(study.trials if study.bounded else ended, 'trial')} ended · seed {study.search.seed} · "
         f'<span class="state{" bad" if state == "failed" else ""}">{state}</span></p></header>'
     )
     refit = result.summary()["refit"]
     yield "<main>"
     yield from _headline(result, best, refit)
     yield f'<div class="figures">{"".join(_configuration(result, best, refit))}</div>'
+    yield from _figures("The Pareto front", entries, "front", page.table(*pareto.table(result.pareto), sortable=True))
     yield from _figures("The search", entries, "search")
     yield from _figures("The refitted network", entries, "network")
     yield f"<h2>All trials</h2>{_trials(trials, result, best)}" if len(trials) else ""
@@ -169,7 +170,7 @@ def _range(distribution: BaseDistribution) -> str:
     return f"{number(distribution.low)} to {number(distribution.high)}" + (f" ({steps})" if steps else "")
 
 
-def _figures(title: str, entries: Iterable[Entry], part: Part) -> Iterator[str]:
+def _figures(title: str, entries: Iterable[Entry], part: Part, beside: str = "") -> Iterator[str]:
     mine = [entry for entry in entries if entry.part == part]
     drawn = [
         page.figure(e.title, f"figures/{e.name}.png", e.drawn.caption, e.drawn.figure.get_figwidth() > BROAD)
@@ -180,7 +181,7 @@ def _figures(title: str, entries: Iterable[Entry], part: Part) -> Iterator[str]:
     if mine:
         yield f"<h2>{title}</h2>"
     if drawn:
-        yield f'<div class="figures">{"".join(drawn)}</div>'
+        yield f'<div class="figures">{"".join(drawn)}{beside}</div>'
     for heading, why in left_out:
         yield f'<p class="note"><b>{page.text(heading)}</b> is left out: {page.text(why)}.</p>'
 

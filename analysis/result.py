@@ -15,15 +15,18 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 from torch import nn
 
+from analysis.pareto import ParetoTrial, completed, first_value, pareto_front
 from analysis.study_dir import StudyDir
-from search_spaces.database import open_storage
+from search_spaces.database import SECONDS, open_storage
 from search_spaces.errors import DataError, OutputError, SearchFailed, reason
+from search_spaces.objectives import Mode, Objective
+from search_spaces.outcome import schedule_of
 from search_spaces.population import Schedule
 from search_spaces.study import Study
 from search_spaces.yaml_file import dump_yaml
 from trainables.refit import networks_of, predict
 from trainables.task import Array, Dataset, Task, checked
-from trainables.tasks import make_task
+from trainables.tasks import task_of
 
 ATTRIBUTES = ("epochs", "seconds", "best_epoch", "reason", "schedule")
 """User attributes of a trial that are not metrics."""
@@ -105,7 +108,7 @@ class StudyResult:
     @cached_property
     def task(self) -> Task:
         """The study's task."""
-        return self._task or make_task(self.study.task, self.study.task_options.own, self.study.module_dir)
+        return task_of(self.study, self._task)
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -145,7 +148,7 @@ class StudyResult:
             {
                 "number": t.number,
                 "state": t.state.name,
-                "value": t.value,
+                "value": first_value(t),
                 **{name: t.user_attrs.get(name) for name in ATTRIBUTES},
                 **{f"params_{k}": v for k, v in t.params.items()},
                 **{f"metrics_{k}": v for k, v in _metrics(t).items()},
@@ -157,22 +160,37 @@ class StudyResult:
     @property
     def state(self) -> Literal["finished", "failed", "running", "interrupted"]:
         """Whether the study reached its end, failed in every trial, is being run, or waits for ``tunefleet resume``."""
-        searched = sum(t.state.is_finished() for t in self.frozen_trials) >= self.study.trials
+        searched = self.ended_by is not None
         if searched and self.dir.best_metrics.is_file():
             return "finished"
         if searched and not any(t.state is TrialState.COMPLETE for t in self.frozen_trials):
             return "failed"
         return "running" if self.dir.running() else "interrupted"
 
-    @property
-    def metric(self) -> str:
-        """What is optimised."""
-        return (self.optuna_study.metric_names or ["loss"])[0]
+    @cached_property
+    def objectives(self) -> list[Objective]:
+        """What is optimised; the value of a trial is that of the first."""
+        directions = self.optuna_study.directions
+        modes: list[Mode] = ["min" if d is optuna.study.StudyDirection.MINIMIZE else "max" for d in directions]
+        return [Objective(*both) for both in zip(self.optuna_study.metric_names or ["loss"], modes, strict=True)]
 
     @property
-    def mode(self) -> Literal["min", "max"]:
-        """Whether small or large values are good."""
-        return "min" if self.optuna_study.direction is optuna.study.StudyDirection.MINIMIZE else "max"
+    def ended_by(self) -> str | None:
+        """The limit that ended the search, in words; None for one that has not ended."""
+        if not self.frozen_trials:
+            return None
+        seconds = self.optuna_study.user_attrs.get(SECONDS, 0.0)
+        return self.study.ended_by(self.frozen_trials, seconds, self.mode)
+
+    @property
+    def metric(self) -> str:
+        """What is optimised, first of all."""
+        return self.objectives[0].name
+
+    @property
+    def mode(self) -> Mode:
+        """Whether small or large values of it are good."""
+        return self.objectives[0].mode
 
     @property
     def best(self) -> BestTrial:
@@ -181,20 +199,25 @@ class StudyResult:
         Raises:
             SearchFailed: if no trial has completed.
         """
-        completed = [t for t in self.frozen_trials if t.state is TrialState.COMPLETE and t.value is not None]
-        if not completed:
+        candidates = completed(self.frozen_trials)
+        if not candidates:
             raise SearchFailed(f"{self.study.name}: no trial has completed ({self._why_none()})")
         sign = 1 if self.mode == "min" else -1
-        best = min(completed, key=lambda t: (sign * (t.value or 0.0), t.number))
+        best = min(candidates, key=lambda t: (sign * t.values[0], t.number))
         schedule = schedule_of(best)
         return BestTrial(
             number=best.number,
             params=dict(schedule[-1][1] if schedule else best.params),
-            value=float(best.value or 0.0),
+            value=float(best.values[0]),
             epoch=int(best.user_attrs["best_epoch"]),
             metrics=_metrics(best),
             schedule=schedule,
         )
+
+    @property
+    def pareto(self) -> list[ParetoTrial]:
+        """The Pareto front: completed trials that no other dominates, the best by the first objective first."""
+        return pareto_front(self.frozen_trials, self.objectives) if self.frozen_trials else []
 
     @cached_property
     def refit(self) -> RefittedNetwork:
@@ -221,33 +244,36 @@ class StudyResult:
         if self.dir.best_metrics.is_file():
             metrics = json.loads(self.dir.best_metrics.read_text())
             refit = {split: metrics.get(split, {}) for split in MEASURED}
-        return {
+        summary: dict[str, Any] = {
             "study": self.study.name,
             "state": self.state,
+            "ended_by": self.ended_by,
             "best": best,
             "refit": refit,
             "trials": [
                 {
                     "number": t.number,
                     "state": t.state.name,
-                    "value": t.value,
+                    "value": first_value(t),
                     "params": dict(t.params),
                     "epochs": t.user_attrs.get("epochs", 0),
                 }
                 for t in self.frozen_trials
             ],
         }
+        if self.frozen_trials and len(self.objectives) > 1:
+            names = [objective.name for objective in self.objectives]
+            summary["objectives"] = {objective.name: objective.mode for objective in self.objectives}
+            summary["pareto"] = [{"trial": t.number, "params": t.params, "values": t.values} for t in self.pareto]
+            for trial, t in zip(summary["trials"], self.frozen_trials, strict=True):
+                trial["values"] = dict(zip(names, t.values, strict=True)) if t.values else None
+        return summary
 
     def _why_none(self) -> str:
         for t in self.frozen_trials:
             if t.state is TrialState.FAIL:
                 return f"trial {t.number} failed: {t.user_attrs.get('reason', 'unknown')}"
         return f"{len(self.frozen_trials)} trials so far"
-
-
-def schedule_of(trial: FrozenTrial) -> Schedule:
-    """The hyperparameters that a trial's best network was trained with, where they changed; else nothing."""
-    return tuple((int(epoch), dict(params)) for epoch, params in json.loads(trial.user_attrs.get("schedule", "[]")))
 
 
 def write_best(folder: StudyDir, task: str, params: Mapping[str, Any], states: list[dict[str, torch.Tensor]]) -> None:

@@ -8,7 +8,7 @@ that this trial did not have.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from search_spaces.objectives import Objective, values_of
 from search_spaces.outcome import Outcome, State
 from search_spaces.space import Space
 from trainables.trial_run import Epoch
@@ -36,16 +37,17 @@ class TensorBoardLog:
         folder: the study's ``tensorboard`` folder.
         space: gives the columns of the HParams table.
         epochs: of an undisturbed trial, for thinning.
+        objectives: of the study; with several, each is a column beside the value, which is the first.
     """
 
-    def __init__(self, folder: Path, space: Space, epochs: int) -> None:
+    def __init__(self, folder: Path, space: Space, epochs: int, objectives: Sequence[Objective] = ()) -> None:
         self._folder = folder
         self._every = -(-epochs // MOST_POINTS)
+        self._objectives = objectives if len(objectives) > 1 else ()
+        tags = ["hparam/value", "hparam/epochs", *(f"hparam/{o.name}" for o in self._objectives)]
         experiment = api_pb2.Experiment(
             hparam_infos=[_column(p.name, p.distribution) for p in space.parameters],
-            metric_infos=[
-                api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in ("hparam/value", "hparam/epochs")
-            ],
+            metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in tags],
         )
         self._write(folder / FILE.format(number="study"), [_hparams(metadata.EXPERIMENT_TAG, experiment=experiment)])
 
@@ -83,6 +85,8 @@ class TensorBoardLog:
         last: dict[str, float] = {"hparam/epochs": outcome.epochs}
         if outcome.value is not None:
             last["hparam/value"] = outcome.value
+            values = values_of(outcome, self._objectives) or []
+            last |= {f"hparam/{o.name}": v for o, v in zip(self._objectives, values, strict=False)}
         events = [_scalars(outcome.epochs, last), _hparams(metadata.SESSION_END_INFO_TAG, session_end_info=info)]
         self._write(self._path(outcome.number), events)
 

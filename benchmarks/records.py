@@ -158,6 +158,27 @@ def _augmentation(runs: list[Record]) -> list[str]:
     return lines
 
 
+def _populations(runs: list[Record]) -> list[str]:
+    last = [r for r in runs if r["run"] == runs[-1]["run"]]
+    methods = list(dict.fromkeys(r["method"] for r in last))
+    seconds = {m: [r["seconds"] for r in last if r["method"] == m] for m in methods}
+    lines = [
+        "Population-based training of small networks on `digits`, 8 members, 12 epochs, a round after every second; search only.",
+        "",
+        hardware(last[-1]),
+        "",
+        "| method | seconds, median | share of the last's time, median of seeds | best validation loss |",
+        "|---|---|---|---|",
+    ]
+    for m in methods:
+        shares = [a / b for a, b in zip(seconds[m], seconds[methods[-1]], strict=True)]
+        best = [r["best"] for r in last if r["method"] == m]
+        lines.append(
+            f"| {m} | {median(seconds[m]):.1f} | {median(shares):.3f} | {spread(best, 4)}, {min(best):.4g} to {max(best):.4g} |"
+        )
+    return lines
+
+
 def quartiles(values: list[float]) -> str:
     """Median, with the quartiles in brackets."""
     low, middle, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
@@ -237,6 +258,7 @@ def _early_stopping(last: dict[tuple[str, str, int], Record]) -> list[str]:
 
 TABLES: dict[str, Callable[[list[Record]], list[str]]] = {
     "augmentation": _augmentation,
+    "populations": _populations,
     "replication": _replication,
     SEARCHERS: _searchers,
 }

@@ -58,7 +58,7 @@ ON_FUNCTIONS: dict[str, Settings] = {
     "tpe": {"sampler": "tpe"},
     "genetic": {"sampler": "genetic", "options": {"population": POPULATION}},
     "cmaes": {"sampler": "cmaes"},
-    "pbt": {"pbt": {"population": POPULATION, "quantile": 0.5}},
+    "pbt": {"pbt": {"population": POPULATION, "quantile": 0.5, "resample_probability": 0.1}},
 }
 """The search section of each method. Where a member of a population stays as it is, the same point is evaluated again, so
 that only the largest quantile makes half of the epochs new points."""

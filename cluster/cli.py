@@ -16,9 +16,13 @@ from rich.console import Console
 from search_spaces.errors import StudyError, TunefleetError
 
 if TYPE_CHECKING:
+    from analysis.pareto import ParetoTrial
     from analysis.result import StudyResult
 
 INTERRUPTED = 130
+
+FRONT_ROWS, FRONT_PARAMETERS = 20, 4
+"""Trials of a Pareto front that are listed, and hyperparameters of each."""
 
 app = typer.Typer(
     name="tunefleet",
@@ -68,14 +72,21 @@ def run(
 
 
 @app.command()
-def resume(out: Folder, data: Data = None, address: Address = None) -> None:
-    """Go on with a study that was interrupted; nothing that finished runs again."""
+def resume(
+    out: Folder,
+    data: Data = None,
+    trials: Annotated[int | None, typer.Option(help="Extend the study to so many trials in all.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Extend limits.minutes of the study.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Extend limits.epochs of the study.")] = None,
+    address: Address = None,
+) -> None:
+    """Go on with a study that was interrupted, or extend one; nothing that finished runs again."""
     with _interruptible(out):
         from cluster.progress import ConsoleProgress
         from cluster.runner import resume as resume_study
 
         with ConsoleProgress(_console()) as progress:
-            result = resume_study(out, data=data, address=address, listener=progress)
+            result = resume_study(out, data, address, listener=progress, trials=trials, minutes=minutes, epochs=epochs)
     _print_result(result, out)
 
 
@@ -87,8 +98,8 @@ def studies() -> None:
     for name, path in shipped_studies().items():
         study = Study.load(path)
         about = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-        trials = f"{study.trials} trial{'s' if study.trials != 1 else ''}"
-        _say(f"{name} ({study.task}, {trials}, {study.search.sampler})\n    {about}")
+        trials = f"{study.trials} trial{'s' if study.trials != 1 else ''}" if study.bounded else study.limits.words()
+        _say(f"{name} ({study.task}, {trials}, {study.search.method})\n    {about}")
 
 
 @app.command()
@@ -131,6 +142,14 @@ def tensorboard(
         sys.executable,
         [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--host", "127.0.0.1", "--port", str(port)],
     )
+
+
+@app.command()
+def reference() -> None:
+    """Print every key of a study file in Markdown: default, range and meaning; also all samplers and tasks."""
+    from trainables.reference import reference_page
+
+    sys.stdout.write(reference_page())
 
 
 def main() -> None:
@@ -187,11 +206,18 @@ def _print_result(result: StudyResult, folder: Path) -> None:
         counts[trial["state"].lower()] = counts.get(trial["state"].lower(), 0) + 1
     listed = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     _say(f"\nstudy {summary['study']}: {summary['state']} ({listed or 'no trials yet'})")
+    if summary["ended_by"] is not None:
+        _say(f"ended by {summary['ended_by']}")
     if summary["best"] is not None:
         best = result.best
         _say(f"best trial {best.number}: {result.metric} {best.value:.5g} at epoch {best.epoch}")
+        if best.schedule:
+            changes = ", ".join(str(epoch) for epoch, _ in best.schedule[1:])
+            _say(f"  hyperparameters, as changed after epochs {changes}:")
         for name, value in best.params.items():
             _say(f"  {name:<18} {value:.6g}" if isinstance(value, float) else f"  {name:<18} {value}")
+    if "pareto" in summary:
+        _print_front(result.pareto)
     if summary["refit"] is not None:
         for split, metrics in summary["refit"].items():
             for line in _metric_lines(metrics):
@@ -204,6 +230,25 @@ def _print_result(result: StudyResult, folder: Path) -> None:
         _say(
             f"dashboard:  optuna-dashboard {shlex.quote(result.study.database or str(folder / result.dir.journal.name))}"
         )
+
+
+def _print_front(trials: list[ParetoTrial]) -> None:
+    from analysis.pareto import table
+
+    heads, rows = table(trials, most=FRONT_PARAMETERS)
+    cells = [
+        heads,
+        *([f"{c:.5g}" if isinstance(c, float) else "" if c is None else str(c) for c in row] for row in rows),
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    _say(
+        f"Pareto front: {len(trials)} trial{'s' if len(trials) != 1 else ''}"
+        + (", no other beats any of them" if trials else "")
+    )
+    for line in cells[: FRONT_ROWS + 1] if trials else []:
+        _say("  " + "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+    if len(trials) > FRONT_ROWS:
+        _say(f"  and {len(trials) - FRONT_ROWS} more, see --json")
 
 
 def _metric_lines(metrics: dict[str, float]) -> list[str]:

@@ -13,6 +13,7 @@ import torch
 from ray import cloudpickle
 
 from search_spaces.errors import DataError, StudyError, TaskError, TunefleetError, reason
+from search_spaces.objectives import Objective
 from search_spaces.population import PopulationTraining
 from search_spaces.rungs import Rungs
 from search_spaces.study import Study
@@ -23,7 +24,7 @@ from trainables.rehearsal import rehearse
 from trainables.rng import root_key
 from trainables.shape import check_changeable
 from trainables.task import Array, Dataset, Task
-from trainables.tasks import make_task, user_module
+from trainables.tasks import task_of, user_module
 
 SEARCH, REFIT, FOLDS = 0, 1, 2
 """Branches of the study's random key: the refit and its cross-validation share no random number with any trial."""
@@ -59,16 +60,19 @@ class Prepared:
         return PopulationTraining(pbt, self.study.search_space, self.task.mode, self.study.search.seed)
 
     @property
+    def objectives(self) -> list[Objective]:
+        """What the search optimises: at least one."""
+        return self.study.named_objectives or [Objective(self.task.metric, self.task.mode)]
+
+    @property
     def rungs(self) -> dict[str, Any]:
-        """Arguments of the study's ``Rungs``; empty without ASHA."""
-        asha = self.study.early_stopping.asha
-        if asha is None:
-            return {}
-        return {**asha.model_dump(), "max_epochs": self.study.task_options.epochs, "mode": self.task.mode}
+        """Arguments of the study's ``Rungs``; empty where no rule compares trials."""
+        rule = self.study.early_stopping.rule(self.study.task_options.epochs)
+        return {} if rule is None else {"rule": rule, "mode": self.task.mode}
 
     @property
     def rung_epochs(self) -> tuple[int, ...]:
-        """Epochs at which ASHA judges; none without it."""
+        """Epochs at which trials are compared; none without a rule."""
         return Rungs(**self.rungs).epochs if self.rungs else ()
 
     @contextmanager
@@ -105,7 +109,7 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
     Raises:
         TunefleetError: in one line, for whatever is wrong with the study, the task or its data.
     """
-    task = task or make_task(study.task, study.task_options.own, study.module_dir)
+    task = task_of(study, task)
     check_space(study.search_space, task)
     check_params(study.refit.params, task, "refit.params")
     folder = None if study.data_dir is None else Path(study.data_dir)
@@ -120,7 +124,7 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
     if not isinstance(dataset, Dataset):
         raise TaskError(f"{type(task).__name__}.load: must return a Dataset, got {type(dataset).__name__}")
     inputs, targets = all_rows(dataset)
-    rehearse(task, study.search_space, inputs, targets)
+    rehearse(task, study.search_space, inputs, targets, objectives=study.named_objectives)
     if study.refit.params:
         rehearse(task, study.search_space, inputs, targets, study.refit.params)
     refitted = refit_split(dataset, study.refit, study.task_options.split_seed)

@@ -25,7 +25,7 @@ class ConsoleProgress(Listener):
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:g}/{task.total:g} {task.fields[unit]}"),
+            TextColumn("{task.completed:g}{task.fields[of]} {task.fields[unit]}"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}"),
             console=console,
@@ -56,9 +56,11 @@ class ConsoleProgress(Listener):
         """See :class:`cluster.recorder.Listener`."""
         self._info, self._done, self._best = info, info.done, info.best
         again = f", {info.done} of them finished before" if info.done else ""
-        self.message(f"{info.study}: {info.total} trials{again}, {info.workers} workers on {info.device}")
+        trials = "any number of trials" if info.total is None else f"{info.total} trials"
+        most = f", at most {info.limits}" if info.limits else ""
+        self.message(f"{info.study}: {trials}{again}{most}, {info.workers} workers on {info.device}")
         self._study = self._progress.add_task(
-            info.study, total=info.total, completed=info.done, unit="trials", note=self._note()
+            info.study, total=info.total, completed=info.done, of=self._of(), unit="trials", note=self._note()
         )
 
     def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
@@ -67,6 +69,7 @@ class ConsoleProgress(Listener):
             f"  {cohort.name}",
             total=epochs,
             completed=cohort.start,
+            of=f"/{epochs}",
             unit="epochs",
             note=_trials(len(cohort.trials)),
         )
@@ -97,15 +100,15 @@ class ConsoleProgress(Listener):
         self._progress.update(self._study, completed=self._done, note=self._note())
         if outcome.state is State.FAIL:
             self.message(f"trial {outcome.number} failed: {outcome.reason}")
-        elif not self._live:
+        elif not self._live and (outcome.epochs or outcome.state is State.COMPLETE):
             value = "-" if outcome.value is None else f"{outcome.value:.5g}"
             what = f"trial {outcome.number} {outcome.state.value.lower()} after {outcome.epochs} epochs, {info.metric} {value}"
-            self.message(f"[{self._done}/{info.total}] {what}; {self._note() or 'none complete yet'}")
+            self.message(f"[{self._done}{self._of()}] {what}; {self._note() or 'none complete yet'}")
 
     def refit_progress(self, done: int, total: int) -> None:
         """See :class:`cluster.recorder.Listener`."""
         if self._refit is None:
-            self._refit = self._progress.add_task("refit", total=total, unit="epochs", note="")
+            self._refit = self._progress.add_task("refit", total=total, of=f"/{total}", unit="epochs", note="")
         self._progress.update(self._refit, completed=done)
         if not self._live and time.monotonic() - self._said_at > REFIT_LINE_SECONDS:
             self._said_at = time.monotonic()
@@ -114,6 +117,9 @@ class ConsoleProgress(Listener):
     def message(self, text: str) -> None:
         """See :class:`cluster.recorder.Listener`."""
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _of(self) -> str:
+        return "" if self._info is None or self._info.total is None else f"/{self._info.total}"
 
     def _note(self) -> str:
         if self._best is None or self._info is None:

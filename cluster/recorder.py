@@ -24,21 +24,23 @@ class SearchInfo:
 
     Args:
         study: its name.
-        total, done: trials in all, and those finished by an earlier run.
+        total, done: trials in all (None where only another limit ends the search), and those finished by an earlier run.
         workers: cohorts that can run at once.
         device: what each worker trains on, in words.
         metric, mode: what is optimised, "min" or "max".
         best: number and value of the best trial so far, of an earlier run.
+        limits: what else ends the search, in words.
     """
 
     study: str
-    total: int
+    total: int | None
     done: int
     workers: int
     device: str
     metric: str
     mode: str
     best: tuple[int, float] | None = None
+    limits: str = ""
 
 
 class Listener:
@@ -87,7 +89,8 @@ class Recorder:
     def begin(self, cohort: CohortPlan) -> CohortConfig:
         """Note that a cohort is about to run; returns what its worker is told."""
         trials: tuple[tuple[int, Mapping[str, Any]], ...] = tuple((p.number, p.params) for p in cohort.trials)
-        config = CohortConfig(f"cohort-{self._cohorts}", trials, cohort.shape.start)
+        first = self._proposer.deadline is not None and not self._proposer.tally.completed
+        config = CohortConfig(f"cohort-{self._cohorts}", trials, cohort.shape.start, first)
         self._cohorts += 1
         for number, params in trials:
             self._log.start(number, params, fresh=config.start == 0)
@@ -110,6 +113,7 @@ class Recorder:
 
     def tell(self, outcome: Outcome) -> None:
         """Record the end of a trial: last of all in the database, so that nothing else is missing once it is there."""
+        outcome = self._proposer.judged(outcome)
         self._log.finish(outcome)
         self._proposer.tell(outcome)
         remove_checkpoint(self._checkpoints, outcome.number)

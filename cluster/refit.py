@@ -73,7 +73,7 @@ def refit(folder: StudyDir, prepared: Prepared, result: StudyResult, listener: L
     write_best(folder, study.task, fitted.params, fitted.states)
     with folder.replacing(folder.best_history) as aside:
         pd.DataFrame(fitted.history).to_csv(aside, index=False)
-    TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs).refit(fitted.history)
+    TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs, prepared.objectives).refit(fitted.history)
     held = (prepared.inputs[split.validation], prepared.targets[split.validation]) if len(split.validation) else None
     validation, test = (
         {} if pair is None else _get(start(_measure, fitted, pair), f"the {what} of the refit")

@@ -12,8 +12,10 @@ from cluster.ray_session import ray_session
 from cluster.recorder import Listener
 from cluster.refit import refit
 from cluster.search import search
+from cluster.warm_start import past_trials
 from search_spaces.database import TrialDatabase, open_storage, repair_journal
-from search_spaces.errors import OutputError, TunefleetError
+from search_spaces.errors import OutputError, StudyError, TunefleetError
+from search_spaces.limits import Tally
 from search_spaces.proposer import Proposer
 from search_spaces.study import Study
 from trainables.task import Task
@@ -58,14 +60,27 @@ def resume(
     address: str | None = None,
     task: Task | None = None,
     listener: Listener | None = None,
+    trials: int | None = None,
+    minutes: float | None = None,
+    epochs: int | None = None,
 ) -> StudyResult:
     """Go on with a study that was interrupted: finished trials stay as they are, unfinished ones run again.
 
-    Arguments and errors are those of :func:`run`; the data folder is remembered unless another is given.
+    ``trials``, ``minutes`` and ``epochs`` are new limits, which extend the study also where it is finished; the last
+    two only where it has such a limit. Its best trial is then refitted and its report written again.
+
+    The other arguments, and errors, are those of :func:`run`; the data folder is remembered unless another is given.
     """
     folder = StudyDir.open(out)
-    prepared = prepare(_with_data(folder.study(), data), task)
-    return _execute(folder, prepared, address, listener or Listener())
+    study = folder.study()
+    changes = {"search.trials": trials, "limits.minutes": minutes, "limits.epochs": epochs}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    for key in changes.keys() - {"search.trials"}:
+        if getattr(study.limits, key.removeprefix("limits.")) is None:
+            raise StudyError(f"{key}: this study has no such limit to extend, got {changes[key]:g}")
+    extended = Study.load(folder.study_file, changes) if changes else None
+    prepared = prepare(_with_data(extended or study, data), task)
+    return _execute(folder, prepared, address, listener or Listener(), extended=extended)
 
 
 def _with_data(study: Study, data: str | Path | None) -> Study:
@@ -75,24 +90,39 @@ def _with_data(study: Study, data: str | Path | None) -> Study:
 
 
 def _execute(
-    folder: StudyDir, prepared: Prepared, address: str | None, listener: Listener, fresh: bool = False
+    folder: StudyDir,
+    prepared: Prepared,
+    address: str | None,
+    listener: Listener,
+    fresh: bool = False,
+    extended: Study | None = None,
 ) -> StudyResult:
     study = prepared.study
     with folder.locked(), prepared.shipped_by_value():
         if study.database is None and (lost := repair_journal(folder.journal)):
             listener.message(f"repaired {folder.journal.name}: cut off {lost} bytes of a torn last line")
         storage = open_storage(folder.journal, study.database)
-        database = TrialDatabase(storage, study.name, prepared.task.mode, prepared.rung_epochs, prepared.task.metric)
+        database = TrialDatabase(storage, study.name, prepared.objectives, prepared.rung_epochs)
         if fresh and database.trials():
             raise OutputError(
                 f"{study.database}: already holds trials of a study named '{study.name}'; give this one another name"
             )
-        proposer = Proposer(study, database, prepared.task.mode)
-        to_search = bool(proposer.remaining or proposer.unfinished)
+        task = prepared.task
+        past = past_trials(study, storage, task.mode, task.metric, listener.message, fresh)
+        proposer = Proposer(study, database, prepared.objectives, past)
+        if extended is not None:
+            _check_extended(extended, proposer.tally)
+            folder.write_text(folder.study_file, extended.to_yaml())
+        to_search = proposer.ended_by is None
+        if not fresh and not to_search:
+            listener.message(f"the search is over, {proposer.ended_by}")
         if to_search or not folder.best_metrics.is_file():
             with ray_session(address, listener.message):
                 if to_search:
+                    folder.best_metrics.unlink(missing_ok=True)  # they mark a study whose refit is that of its trials
                     search(folder, prepared, database, proposer, listener)
+                    if study.limits.bound and proposer.ended_by:
+                        listener.message(f"the search is over, {proposer.ended_by}")
                 try:
                     refit(folder, prepared, StudyResult(folder, prepared.task, prepared.dataset), listener)
                 except TunefleetError:
@@ -101,3 +131,15 @@ def _execute(
                 listener.message("drawing the figures of the report")
                 write_report(StudyResult(folder, prepared.task, prepared.dataset))
     return StudyResult(folder, prepared.task, prepared.dataset)
+
+
+def _check_extended(study: Study, tally: Tally) -> None:
+    """Raise StudyError if a new limit lies below what the study has used already."""
+    used = {
+        "search.trials": (study.trials, tally.proposed, "trials"),
+        "limits.minutes": (study.limits.minutes, round(tally.seconds / 60, 2), "minutes"),
+        "limits.epochs": (study.limits.epochs, tally.epochs, "epochs"),
+    }
+    for key, (limit, so_far, unit) in used.items():
+        if limit is not None and limit < so_far:
+            raise StudyError(f"{key}: this study has used {so_far} {unit} already, got {limit}")

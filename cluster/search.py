@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +17,12 @@ from ray.tune import FailureConfig, RunConfig, TuneConfig, TuneError
 
 from analysis.study_dir import StudyDir
 from analysis.tensorboard_log import TensorBoardLog
+from cluster.population import search_by_ray
 from cluster.prepared import Prepared
 from cluster.ray_session import worker_resources
 from cluster.recorder import Listener, Recorder, ReportCallback, SearchInfo
 from search_spaces.cohorts import Shape
-from search_spaces.database import TrialDatabase
+from search_spaces.database import TrialDatabase, passed
 from search_spaces.errors import ClusterError, reason
 from search_spaces.proposer import Proposal, Proposer
 from search_spaces.rungs import Rungs
@@ -43,6 +46,7 @@ def search(
     need, workers = worker_resources(study.resources)
     device = torch.device("cuda" if need["GPU"] else "cpu")
     known = database.trials()
+    proposer.start_clock()
     job = Job(
         task=prepared.task,
         inputs=prepared.inputs,
@@ -54,6 +58,7 @@ def search(
         population=prepared.population,
         checkpoints=folder.checkpoints,
         checkpoint_seconds=CHECKPOINT_SECONDS,
+        deadline=proposer.deadline,
     )
 
     def shape_of(proposal: Proposal) -> Shape:
@@ -67,12 +72,17 @@ def search(
             return shape
         return replace(shape, key=f"{shape.key}-population-{together.start}", largest=proposer.population)
 
-    log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs)
+    population = prepared.population
+    log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs, prepared.objectives)
     recorder = Recorder(proposer, log, folder.checkpoints, listener, plan.epochs)
     searcher = CohortSearcher(proposer, shape_of, recorder.tell, recorder.begin, workers, study.concurrency(workers))
     listener.started(_about(prepared, known, workers, need))
     shutil.rmtree(folder.ray, ignore_errors=True)  # of an interrupted run
     folder.checkpoints.mkdir(exist_ok=True)
+    if population is not None and _by_ray(prepared, device, workers):
+        with _searching(proposer):
+            search_by_ray(folder, job, population, proposer, recorder, need)
+        return
     callback = ReportCallback(recorder, searcher.ended)
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(CohortTrainable, job=job), need),
@@ -91,36 +101,57 @@ def search(
             verbose=0,
         ),
     )
-    try:
+    with _searching(proposer):
         tuner.fit()
-    except (RayError, TuneError) as error:
-        raise ClusterError(f"Ray stopped the search, {reason(error)}; what finished is kept") from error
     if searcher.given_up:
         raise ClusterError(f"workers die before they report anything; the last of {callback.last_error}")
 
 
+@contextmanager
+def _searching(proposer: Proposer) -> Iterator[None]:
+    """Its time counts, and Ray's errors are translated."""
+    try:
+        yield
+    except (RayError, TuneError) as error:
+        raise ClusterError(f"Ray stopped the search, {reason(error)}; what finished is kept") from error
+    finally:
+        proposer.stop_clock()
+
+
+def _by_ray(prepared: Prepared, device: torch.device, workers: int) -> bool:
+    """Whether a population is spread over workers: as its study says, else where its networks train one by one anyway."""
+    pbt = prepared.study.search.pbt
+    if pbt is None or pbt.engine == "cohort":
+        return False
+    if pbt.engine == "ray" or pbt.explore == "pb2":
+        return True
+    corner = prepared.study.search_space.corner(last=False)
+    return workers > 1 and trial_shape(prepared.task, corner, prepared.splits, device).largest == 1
+
+
 def _about(prepared: Prepared, known: list[FrozenTrial], workers: int, need: dict[str, float]) -> SearchInfo:
     task, study = prepared.task, prepared.study
-    completed = [(t.number, t.value) for t in known if t.state is TrialState.COMPLETE and t.value is not None]
+    completed = [(t.number, t.values[0]) for t in known if t.state is TrialState.COMPLETE and t.values]
     pick = min if task.mode == "min" else max
     return SearchInfo(
         study=study.name,
-        total=study.trials,
+        total=study.trials if study.bounded else None,
         done=sum(t.state.is_finished() for t in known),
         workers=workers,
         device=f"{need['GPU']:g} GPU each" if need["GPU"] else f"{need['CPU']:g} CPU each",
         metric=task.metric,
         mode=task.mode,
         best=pick(completed, key=lambda trial: trial[1]) if completed else None,
+        limits=study.limits.words(),
     )
 
 
 def _rungs_actor(prepared: Prepared, known: list[FrozenTrial]) -> Any:
-    """One ``Rungs`` for all workers, with what earlier runs of the study recorded; None without ASHA."""
+    """One ``Rungs`` for all workers, with what earlier runs of the study recorded; None without a rule."""
     if not prepared.rung_epochs:
         return None
     actor: Any = ray.remote(num_cpus=0)(Rungs).remote(**prepared.rungs)
     for trial in known:
-        for epoch, value in trial.intermediate_values.items():
+        for epoch, value in passed(trial).items():
             actor.record.remote(epoch, {trial.number: value})
     return actor

@@ -10,7 +10,6 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import Literal
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
@@ -19,9 +18,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.errors import OutputError, reason
+from search_spaces.objectives import Objectives, judged, listed, values_of
 from search_spaces.outcome import Outcome, State, thin
 
-Mode = Literal["min", "max"]
+SECONDS = "search_seconds"
+"""User attribute of the Optuna study: wall-clock time of the search, over all runs."""
 
 _RECORD = b'{"op_code"'
 """How each line of a journal begins."""
@@ -33,36 +34,46 @@ class TrialDatabase:
     Args:
         storage: any Optuna storage.
         name: the study's name in it; created if it is missing.
-        mode: whether small or large values are good.
+        objectives: what a trial's values are, by which names Optuna's own pages show them.
         rungs: epochs whose values are always kept when a curve is thinned.
-        metric: what the values are, for Optuna's own pages.
     """
 
-    def __init__(
-        self, storage: BaseStorage, name: str, mode: Mode, rungs: tuple[int, ...] = (), metric: str = "loss"
-    ) -> None:
+    def __init__(self, storage: BaseStorage, name: str, objectives: Objectives, rungs: tuple[int, ...] = ()) -> None:
         self.storage = storage
         self.name = name
+        self.objectives = listed(objectives)
         self._rungs = frozenset(rungs)
         try:
             self._study = storage.get_study_id_from_name(name)
         except KeyError:
-            direction = StudyDirection.MINIMIZE if mode == "min" else StudyDirection.MAXIMIZE
+            directions = [
+                StudyDirection.MINIMIZE if o.mode == "min" else StudyDirection.MAXIMIZE for o in self.objectives
+            ]
             verbosity = optuna.logging.get_verbosity()
             optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce every copy in memory
-            self._study = storage.create_new_study([direction], name)
+            self._study = storage.create_new_study(directions, name)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                optuna.load_study(study_name=name, storage=storage).set_metric_names([metric])
+                names = [objective.name for objective in self.objectives]
+                optuna.load_study(study_name=name, storage=storage).set_metric_names(names)
             optuna.logging.set_verbosity(verbosity)
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials by number."""
-        return self.storage.get_all_trials(self._study)
+        """All trials by number, to be looked at only: storages give out what they hold."""
+        return list(self.storage.get_all_trials(self._study, deepcopy=False))
 
     def trial(self, number: int) -> FrozenTrial:
         """One trial."""
         return self.storage.get_trial(self._id(number))
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of the search, over all runs."""
+        return float(self.storage.get_study_user_attrs(self._study).get(SECONDS, 0.0))
+
+    def note_seconds(self, seconds: float) -> None:
+        """Record the time of the search."""
+        self.storage.set_study_user_attr(self._study, SECONDS, round(seconds, 3))
 
     def copy(self, trial: FrozenTrial) -> None:
         """Add a trial exactly as it stands in another database; its number is the count of those before it."""
@@ -73,25 +84,34 @@ class TrialDatabase:
         self.storage.set_trial_intermediate_value(self._id(number), epoch, value)
 
     def finish(self, outcome: Outcome) -> None:
-        """Finish a running trial: its thinned curve, its attributes, and its state last of all."""
-        trial = self._id(outcome.number)
+        """Finish a running trial: its attributes, its thinned curve, and its state last of all; see :func:`passed`."""
+        outcome, trial = judged(outcome, self.objectives), self._id(outcome.number)
+        for key, attribute in outcome.attributes().items():
+            self.storage.set_trial_user_attr(trial, key, attribute)
         known = self.storage.get_trial(trial).intermediate_values
         keep = self._rungs if outcome.best_epoch is None else self._rungs | {outcome.best_epoch}
         for epoch, point in thin(outcome.curve, keep).items():
             if epoch not in known:
                 self.storage.set_trial_intermediate_value(trial, epoch, point)
-        for key, attribute in outcome.attributes().items():
-            self.storage.set_trial_user_attr(trial, key, attribute)
-        values = None if outcome.state is State.FAIL or outcome.value is None else [float(outcome.value)]
+        values = None if outcome.state is State.FAIL else values_of(outcome, self.objectives)
         self.storage.set_trial_state_values(trial, TrialState[outcome.state.value], values)
 
     def _id(self, number: int) -> int:
         return self.storage.get_trial_id_from_study_id_trial_number(self._study, number)
 
 
-def memory_database(name: str, mode: Mode) -> TrialDatabase:
+def passed(trial: FrozenTrial) -> dict[int, float]:
+    """Values by epoch that the rungs of a resumed study start with.
+
+    Of a trial that a kill left half finished the last is missing: it runs again, and may have been stopped there.
+    """
+    half_finished = None if trial.state.is_finished() else trial.user_attrs.get("epochs")
+    return {epoch: value for epoch, value in trial.intermediate_values.items() if epoch != half_finished}
+
+
+def memory_database(name: str, objectives: Objectives) -> TrialDatabase:
     """A database in this process: what the samplers look at, a hundred times faster than a file."""
-    return TrialDatabase(InMemoryStorage(), name, mode)
+    return TrialDatabase(InMemoryStorage(), name, objectives)
 
 
 def open_storage(journal: Path, url: str | None) -> BaseStorage:

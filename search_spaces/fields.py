@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
-from typing import Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
 
 from search_spaces.errors import unknown
 
@@ -21,7 +24,17 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def known(kind: str, names: Collection[str]) -> AfterValidator:
+@dataclass(frozen=True, eq=False)
+class Known(AfterValidator):
+    """A check that also says which names it lets pass, to the field's JSON schema."""
+
+    names: Collection[str]
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self.names)}
+
+
+def known(kind: str, names: Collection[str]) -> Known:
     """Accept these names only."""
 
     def check(name: str) -> str:
@@ -29,9 +42,17 @@ def known(kind: str, names: Collection[str]) -> AfterValidator:
             raise ValueError(unknown(kind, name, names))
         return name
 
-    return AfterValidator(check)
+    return Known(check, names)
 
 
+def absolute_url(url: str) -> str:
+    """A database URL in which a SQLite file does not depend on where the next command is typed."""
+    relative = re.fullmatch(r"sqlite:///([^/].*)", url)
+    return f"sqlite:///{Path(relative[1]).resolve()}" if relative else url
+
+
+NAME_CHARACTERS = "letters, digits, dots, dashes and underscores"
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True), BeforeValidator(_whole)]
 Members = Annotated[int, Field(ge=1, le=1000, strict=True), BeforeValidator(_whole)]
 Folds = Annotated[int, Field(ge=2, le=1000, strict=True), BeforeValidator(_whole)]

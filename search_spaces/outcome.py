@@ -7,7 +7,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from optuna.trial import FrozenTrial
+
 from search_spaces.population import Schedule
+
+MOST_POINTS = 30
+"""Points of a curve that are kept."""
+MOST_RUNGS = MOST_POINTS - 3
+"""Rungs that are sure to be among them, beside the curve's two ends and its best epoch."""
 
 
 class State(enum.Enum):
@@ -28,8 +35,8 @@ class Outcome:
         value: of the study's metric, a mean over folds: of the best epoch, or of the last if it was pruned; or None.
         curve: (epoch, metric) pairs from the first epoch on; epochs count from 1.
         best_epoch: the epoch of ``value``.
-        metrics: other metrics at that epoch, plus ``kfold_best``.
-        reason: for a failed trial, why, in one line.
+        metrics: all metrics at that epoch, plus ``kfold_best`` and ``parameters``, those trained of one network.
+        reason: of a failed trial, or of one that a limit stopped: why, in one line.
         seconds: its share of its cohort's training time.
         schedule: the hyperparameters that the network of ``best_epoch`` was trained with, where they changed.
     """
@@ -61,7 +68,7 @@ class Outcome:
         return kept | dict(self.metrics)
 
 
-def thin(curve: tuple[tuple[int, float], ...], keep: frozenset[int], most: int = 30) -> dict[int, float]:
+def thin(curve: tuple[tuple[int, float], ...], keep: frozenset[int], most: int = MOST_POINTS) -> dict[int, float]:
     """At most ``most`` points of a curve, evenly spread, its ends and the epochs in ``keep`` among them."""
     if len(curve) <= most:
         return dict(curve)
@@ -69,3 +76,8 @@ def thin(curve: tuple[tuple[int, float], ...], keep: frozenset[int], most: int =
     free = most - len(wanted)
     spread = {round(i * (len(curve) - 1) / (free - 1)) for i in range(free)}
     return dict(curve[i] for i in sorted(spread.union(wanted)))
+
+
+def schedule_of(trial: FrozenTrial) -> Schedule:
+    """The hyperparameters that a trial's best network was trained with, where they changed; else nothing."""
+    return tuple((int(epoch), dict(params)) for epoch, params in json.loads(trial.user_attrs.get("schedule", "[]")))

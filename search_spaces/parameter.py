@@ -13,9 +13,21 @@ from search_spaces.errors import StudyError, unknown
 
 Scalar = None | bool | int | float | str
 
-_RANGE_KEYS = {"low", "high", "log", "step", "when"}
-_CHOICE_KEYS = {"choices", "when"}
-_CONSTANT_KEYS = {"value", "when"}
+_WHEN = {"when": ("mapping", "none", "other parameters, with the value or list of values for which this one exists")}
+RANGE_KEYS = {
+    "low": ("number", "required", "smallest value"),
+    "high": (
+        "number of at least low",
+        "required",
+        "largest value; where both ends are whole numbers, so are the values",
+    ),
+    "log": ("`true` or `false`", "`false`", "draw evenly over magnitudes; low must be above 0"),
+    "step": ("number above 0", "none", "distance of the values, of which high must be one; not with log"),
+    **_WHEN,
+}
+CHOICE_KEYS = {"choices": ("non-empty list", "required", "numbers, texts, true, false and null, each once"), **_WHEN}
+CONSTANT_KEYS = {"value": ("number, text, `true`, `false` or null", "required", "the only value"), **_WHEN}
+"""Keys of an entry of a space: type and range, default, meaning."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +95,11 @@ def parse_parameter(name: str, spec: object) -> Parameter:
         return Parameter(name, _choices(name, [spec]))
     keys = set(spec)
     if "choices" in keys:
-        allowed = _CHOICE_KEYS
+        allowed = CHOICE_KEYS
     elif "value" in keys:
-        allowed = _CONSTANT_KEYS
+        allowed = CONSTANT_KEYS
     else:
-        allowed = _RANGE_KEYS
+        allowed = RANGE_KEYS
     for key in spec:
         if key not in allowed:
             raise StudyError(f"space.{name}: {unknown('key', key, allowed)}")

@@ -86,3 +86,18 @@ def at_share(distribution: BaseDistribution, share: float) -> Any:
         return low + share * (high - low)
     steps = round((high - low) / step) + 1
     return min(low + min(int(share * steps), steps - 1) * step, high)
+
+
+def share_of(distribution: BaseDistribution, value: float) -> float:
+    """The share of which :func:`at_share` makes ``value``, in the middle where there are several; of ranges only."""
+    if not isinstance(distribution, IntDistribution | FloatDistribution):
+        raise TypeError(f"not a range: {distribution!r}")
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if high == low:
+        return 0.5
+    if distribution.log:
+        half = 0.5 if isinstance(distribution, IntDistribution) else 0.0
+        return math.log(value / (low - half)) / math.log((high + half) / (low - half))
+    if step is None:
+        return (value - low) / (high - low)
+    return (round((value - low) / step) + 0.5) / (round((high - low) / step) + 1)

@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from pydantic import Field
 
 from search_spaces.fields import Count, Population, Section, Share
-from search_spaces.points import at_share
+from search_spaces.points import at_share, share_of
 from search_spaces.space import Params, Space
 
 Segment = tuple[int, Params]
@@ -36,7 +36,8 @@ class Pbt(Section):
         0.25, description="the worst share of a population copies members of the best share"
     )
     perturb: tuple[Annotated[float, Field(gt=0, lt=1)], Annotated[float, Field(gt=1)]] = Field(
-        (0.8, 1.2), description="factors, one of which multiplies each number; choices move to a neighbour"
+        (0.8, 1.2),
+        description="factors, one of which multiplies each number; of listed numbers the next or the last is taken, other choices stay",
     )
     resample_probability: Share = Field(0.25, description="of drawing a hyperparameter anew instead")
     engine: Literal["auto", "cohort", "ray"] = Field(
@@ -79,6 +80,19 @@ class PopulationTraining:
     mode: Literal["min", "max"]
     seed: int
 
+    def config_of(self, number: int, params: Params) -> dict[str, Any]:
+        """What Ray Tune moves about: hyperparameters, for ``pb2`` as shares of their ranges, which it can model."""
+        if self.options.explore != "pb2":
+            return {"number": number, "params": dict(params)}
+        searched = {p.name: share_of(p.distribution, params[p.name]) for p in self.space.parameters if not p.constant}
+        return {"number": number, **searched}
+
+    def params_of(self, config: Mapping[str, Any]) -> Params:
+        """The hyperparameters in :meth:`config_of`."""
+        if "params" in config:
+            return dict(config["params"])
+        return {p.name: at_share(p.distribution, config.get(p.name, 0.0)) for p in self.space.parameters}
+
     def due(self, epoch: int) -> bool:
         """Whether there is a round after ``epoch``."""
         return epoch % self.options.interval == 0
@@ -101,7 +115,7 @@ class PopulationTraining:
         for p in self.space.parameters:
             if p.constant:
                 continue
-            resample, share, side = rng.random(3)
+            resample, share, side = rng.random(3).tolist()
             if resample < self.options.resample_probability:
                 near[p.name] = at_share(p.distribution, share)
             else:
@@ -110,9 +124,14 @@ class PopulationTraining:
 
 
 def _neighbour(distribution: BaseDistribution, value: Any, factors: Sequence[float], down: bool) -> Any:
-    """The value times one of the factors, on the grid and within the range; of choices the next or the last one."""
+    """The value times one of the factors, on the grid and within the range.
+
+    Of choices that are numbers the next or the last one; others have no neighbours, and stay.
+    """
     if isinstance(distribution, CategoricalDistribution):
         choices = distribution.choices
+        if not all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices):
+            return value
         return choices[min(max(choices.index(value) + (-1 if down else 1), 0), len(choices) - 1)]
     if not isinstance(distribution, IntDistribution | FloatDistribution):
         raise TypeError(f"not a distribution of a space: {distribution!r}")

@@ -6,17 +6,23 @@ it is proposed and when it is finished.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces.database import Mode, TrialDatabase, memory_database
+from search_spaces.database import TrialDatabase, memory_database
 from search_spaces.genetic import room
+from search_spaces.limits import Tally
+from search_spaces.objectives import Objectives, judged, listed
 from search_spaces.outcome import Outcome
 from search_spaces.space import Params
 from search_spaces.study import Study
+
+NOTE_SECONDS = 1.0
+"""Between two notes of the search's time in the database."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +34,37 @@ class Proposal:
 
 
 class Proposer:
-    """Proposes the trials of one study; built over a database with trials in it, it goes on from there."""
+    """Proposes the trials of one study; built over a database with trials in it, it goes on from there.
 
-    def __init__(self, study: Study, database: TrialDatabase, mode: Mode) -> None:
+    Args:
+        study: what is searched.
+        database: its trials.
+        objectives: what is optimised.
+        past: completed trials of another study, whole configurations of this space, that inform the sampler. They
+            come before the study's own trials in memory, and are none of them: not in the database, not counted.
+    """
+
+    def __init__(
+        self, study: Study, database: TrialDatabase, objectives: Objectives, past: Sequence[FrozenTrial] = ()
+    ) -> None:
+        self._study, self._mode = study, listed(objectives)[0].mode
         self._space = study.search_space
         self.total = study.trials
         self._enqueued = study.search.enqueue
-        self._sampler = study.search.options.draws(self._space, study.search.seed)
-        self._generation = study.search.options.generation
+        options = study.search.options
+        past = options.lessons(past, minimise=self._mode == "min")
+        self._sampler = options.informed_draws(self._space, study.search.seed, past)
+        self._generation = options.generation
         self.population = None if study.search.pbt is None else study.search.pbt.population
         self._database = database
-        self._memory = memory_database(study.name, mode)
+        self._memory = memory_database(study.name, objectives)
         self._asked = 0
+        self._past = len(past)
+        self._before, self._noted = database.seconds, database.seconds
+        self._started: float | None = None
         self.unfinished: list[Proposal] = []
+        for trial in past:
+            self._memory.copy(trial)
         for trial in database.trials():
             self._memory.copy(trial)
             self._asked += 1
@@ -54,16 +78,57 @@ class Proposer:
         return max(0, self.total - self._asked)
 
     @property
+    def tally(self) -> Tally:
+        """How far the search is."""
+        return Tally.of(self._memory.trials()[self._past :], self.seconds, self._mode)
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of the search, over all runs."""
+        return self._before + (0.0 if self._started is None else max(0.0, time.time() - self._started))
+
+    @property
+    def deadline(self) -> float | None:
+        """When the time of the search is over, as ``time.time()`` has it."""
+        if self._study.limits.minutes is None:
+            return None
+        return (self._started or time.time()) + self._study.limits.seconds - self._before
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time of the search is over."""
+        return self._study.limits.out_of_time(self.seconds)
+
+    @property
+    def ended_by(self) -> str | None:
+        """The limit that ended the search, in words; None for one that has not ended."""
+        return self._study.limits.reached(self.tally, self.total)
+
+    def start_clock(self) -> None:
+        """The search begins, or goes on: from now on its time counts."""
+        self._started = time.time()
+
+    def stop_clock(self) -> None:
+        """The search ends, or is interrupted."""
+        self._before, self._started = self.seconds, None
+        self._database.note_seconds(self._before)
+
+    @property
     def block(self) -> int | None:
         """Trials that belong together, a generation or a population; None where each is by itself."""
         return self._generation or self.population
 
     @property
     def room(self) -> int:
-        """Trials that may be proposed now: the remaining ones, or of them what the running generation lacks."""
-        if self._generation is None or not self.remaining:
-            return self.remaining
-        return min(self.remaining, room(self._memory.trials(), self._generation))
+        """Trials that may be proposed now: what the limits leave, and of it what the running generation lacks."""
+        left = self.remaining
+        if left and self._study.limits.bound:
+            left = self._study.limits.room(self.tally, self.total, self._study.task_options.epochs)
+        if self.population and left:
+            left = max(left, self.population)  # never in part
+        if self._generation is None or not left:
+            return left
+        return min(left, room(self._memory.trials(), self._generation))
 
     def ask(self, count: int) -> Sequence[Proposal]:
         """Propose up to ``count`` new trials; fewer where there is no room for more."""
@@ -73,10 +138,17 @@ class Proposer:
         """Record a running trial's value at a rung."""
         self._database.report(number, epoch, value)
 
+    def judged(self, outcome: Outcome) -> Outcome:
+        """The outcome as it will be recorded: see ``search_spaces.objectives.judged``."""
+        return judged(outcome, self._database.objectives)
+
     def tell(self, outcome: Outcome) -> None:
         """Finish a trial, for the database and for the sampler."""
         self._database.finish(outcome)
-        self._memory.finish(outcome)
+        self._memory.finish(replace(outcome, number=outcome.number + self._past))
+        if self._started is not None and self.seconds - self._noted >= NOTE_SECONDS:
+            self._noted = self.seconds
+            self._database.note_seconds(self._noted)
 
     def _ask_one(self) -> Proposal:
         self._optuna.sampler = self._sampler(self._asked)
@@ -87,4 +159,4 @@ class Proposer:
         # With what the sampler noted about it: TPE reads its notes on running trials when it proposes the next.
         self._database.copy(self._memory.trial(trial.number))
         self._asked += 1
-        return Proposal(trial.number, params)
+        return Proposal(trial.number - self._past, params)

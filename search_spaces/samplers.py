@@ -6,20 +6,24 @@ seed alone repeats its first proposals, so this is what lets a resumed study go 
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
 from pydantic import Field
 
+from search_spaces.errors import StudyError
 from search_spaces.fields import Count, Population, Section, Share, known
-from search_spaces.genetic import CROSSOVERS, genetic_sampler
+from search_spaces.genetic import CROSSOVERS, founders, genetic_sampler
 from search_spaces.points import SEQUENCES, PointSampler, quasi_random
 from search_spaces.space import Space
+from search_spaces.warm_start import numeric_parts
 
 Draws = Callable[[int], BaseSampler]
 """From the number of a draw to the sampler that makes it."""
@@ -31,10 +35,21 @@ class Sampler(Section):
     learns: ClassVar[bool] = False
     """From finished trials, so that proposing everything at once would blind it."""
 
+    several: ClassVar[bool] = False
+    """Objectives at once."""
+
     @property
     def generation(self) -> int | None:
         """Trials that are proposed at once, none before the last such block is finished; None where it does not matter."""
         return None
+
+    def lessons(self, past: Sequence[FrozenTrial], minimise: bool) -> Sequence[FrozenTrial]:
+        """What this sampler should be shown of the trials of an earlier study."""
+        return past
+
+    def informed_draws(self, space: Space, seed: int, past: Sequence[FrozenTrial]) -> Draws:
+        """The sampler over a space, in a study that begins with the trials ``past`` of another one."""
+        return self.draws(space, seed)
 
     @abstractmethod
     def draws(self, space: Space, seed: int) -> Draws:
@@ -48,6 +63,8 @@ class Sampler(Section):
 class Random(Sampler):
     """Every trial independent of all others."""
 
+    several: ClassVar[bool] = True
+
     def draws(self, space: Space, seed: int) -> Draws:
         """See :meth:`Sampler.draws`."""
         return lambda number: RandomSampler(draw_seed(seed, number))
@@ -55,6 +72,8 @@ class Random(Sampler):
 
 class Grid(Sampler):
     """Every configuration once, in the space's order; ranges need a step."""
+
+    several: ClassVar[bool] = True
 
     def draws(self, space: Space, seed: int) -> Draws:
         """See :meth:`Sampler.draws`."""
@@ -66,7 +85,8 @@ class Grid(Sampler):
 class Qmc(Sampler):
     """A low-discrepancy sequence, which covers the space more evenly than chance (Bergstra and Bengio 2012)."""
 
-    sequence: Annotated[str, known("sequence", SEQUENCES)] = Field("sobol", description="sobol or halton")
+    several: ClassVar[bool] = True
+    sequence: Annotated[str, known("sequence", SEQUENCES)] = Field("sobol", description="which sequence")
     scramble: bool = Field(True, description="shuffle the sequence by the seed; without it all seeds propose the same")
 
     def draws(self, space: Space, seed: int) -> Draws:
@@ -76,9 +96,13 @@ class Qmc(Sampler):
 
 
 class Tpe(Sampler):
-    """Tree-structured Parzen estimator (Bergstra et al. 2011; multivariate: Falkner et al. 2018)."""
+    """Tree-structured Parzen estimator (Bergstra et al. 2011; multivariate: Falkner et al. 2018).
+
+    With several objectives it is the multi-objective variant (Ozaki et al. 2022).
+    """
 
     learns: ClassVar[bool] = True
+    several: ClassVar[bool] = True
     n_startup_trials: Count = Field(10, description="trials drawn at random before the model is used")
     n_ei_candidates: Count = Field(24, description="candidates among which each proposal is chosen")
     multivariate: bool = Field(True, description="model parameters jointly; conditional ones in groups")
@@ -94,10 +118,12 @@ class Tpe(Sampler):
 class Gp(Sampler):
     """Bayesian optimisation with a Gaussian process and log expected improvement (Ament et al. 2023).
 
-    Conditional parameters are drawn at random. The time of a proposal grows with the number of trials.
+    Conditional parameters are drawn at random. The time of a proposal grows with the number of trials. With several
+    objectives it maximises the expected hypervolume improvement, which takes several times as long.
     """
 
     learns: ClassVar[bool] = True
+    several: ClassVar[bool] = True
     n_startup_trials: Count = Field(10, description="trials drawn at random before the model is used")
     deterministic_objective: bool = Field(False, description="whether equal configurations have equal values")
 
@@ -121,14 +147,30 @@ class Cmaes(Sampler):
         """See :meth:`Sampler.draws`."""
         return lambda number: _quiet(CmaEsSampler, seed=draw_seed(seed, number), **self.model_dump())
 
+    def informed_draws(self, space: Space, seed: int, past: Sequence[FrozenTrial]) -> Draws:
+        """The first generation is drawn around the best past trials (warm-starting CMA-ES, Nomura et al. 2021).
+
+        Raises:
+            StudyError: with ``use_separable_cma``, which has no covariance matrix to begin with.
+        """
+        if not past:
+            return self.draws(space, seed)
+        if self.use_separable_cma:
+            raise StudyError("search.warm_start: cmaes with use_separable_cma cannot begin with earlier trials")
+        # The best tenth is what counts; of fewer than ten, the best one.
+        source = numeric_parts(space, past) * math.ceil(10 / len(past))
+        return lambda number: _quiet(
+            CmaEsSampler, seed=draw_seed(seed, number), source_trials=source, **self.model_dump()
+        )
+
 
 class Genetic(Sampler):
-    """A generational genetic algorithm: see ``search_spaces.genetic``."""
+    """A generational genetic algorithm with elites, on the operators of NSGA-II (Deb et al. 2002)."""
 
     learns: ClassVar[bool] = True
     population: Population = Field(30, description="trials of a generation")
     crossover: Annotated[str, known("crossover", CROSSOVERS)] = Field(
-        "uniform", description="how two parents are crossed: " + ", ".join(sorted(CROSSOVERS))
+        "uniform", description="how two parents are crossed"
     )
     crossover_probability: Share = Field(0.9, description="of crossing two parents; otherwise a child copies one")
     mutation_probability: Share | None = Field(
@@ -141,9 +183,13 @@ class Genetic(Sampler):
         """See :meth:`Sampler.generation`."""
         return self.population
 
+    def lessons(self, past: Sequence[FrozenTrial], minimise: bool) -> Sequence[FrozenTrial]:
+        """The best ones, as generation 0; what it lacks is drawn at random."""
+        return founders(past, self.population, minimise)
+
     def draws(self, space: Space, seed: int) -> Draws:
         """See :meth:`Sampler.draws`."""
-        build = genetic_sampler(**self.model_dump())
+        build = genetic_sampler(space, seed, **self.model_dump())
         return lambda number: build(draw_seed(seed, number))
 
 

@@ -10,6 +10,7 @@ from ray.tune.search import Searcher
 
 from search_spaces.cohorts import CohortPlan, Shape, form_cohorts
 from search_spaces.errors import reason
+from search_spaces.limits import OUT_OF_TIME
 from search_spaces.outcome import Outcome, State
 from search_spaces.proposer import Proposal, Proposer
 
@@ -64,8 +65,13 @@ class CohortSearcher(Searcher):
         """The next cohort, None while there is nothing to do yet, or FINISHED."""
         if self.given_up:
             return self.FINISHED
-        while not self._queue and self._propose():
-            pass
+        if self._proposer.out_of_time and self._proposer.tally.completed:
+            self._drop()
+        elif self._proposer.out_of_time and self._running:
+            return None  # the worker of one trial at least trains it to its end
+        else:
+            while not self._queue and self._propose():
+                pass
         if self._queue:
             cohort = self._queue.pop(0)
             self._running[trial_id] = cohort
@@ -136,6 +142,14 @@ class CohortSearcher(Searcher):
                 self._fail(proposal, reason(error))
         self._queue = self._cohorts(shaped, self._workers)
         return True
+
+    def _drop(self) -> None:
+        """End the trials that have not begun, or not begun again after a kill."""
+        waiting = [*self._unfinished, *(p for cohort in self._queue for p in cohort.trials)]
+        self._unfinished, self._queue = [], []
+        for proposal in waiting:
+            self._tell(Outcome(proposal.number, State.PRUNED, reason=OUT_OF_TIME))
+            self.ended(proposal.number)
 
     def _cohorts(self, shaped: list[tuple[Proposal, Shape]], pieces: int) -> list[CohortPlan]:
         """At least so many cohorts, where that is possible; a population stays together."""

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from search_spaces.fields import Count, Factor, Folds, Members, OpenShare, Section, Seed, known
+from search_spaces.fields import Count, Folds, Members, OpenShare, Section, Seed, absolute_url, known
 from search_spaces.population import Pbt
+from search_spaces.rungs import Rule
 from search_spaces.samplers import SAMPLERS, Random, Sampler
+from search_spaces.stopping import Asha, Hyperband, Median, Stopping
 
 
 class OptionsError(ValueError):
@@ -22,22 +34,21 @@ class OptionsError(ValueError):
 
 
 class TaskOptions(Section):
-    """How each trial is trained and validated; every other key is an option of the task itself.
-
-    With ``folds`` of 2 or more a trial is k-fold cross-validated; otherwise it is validated on the split that the
-    task's data brings, or on the share ``validation`` of its training data. ``repeats`` trains each fold that many
-    times from different initial weights. ``subset`` searches on so many of the training rows only, drawn by
-    ``split_seed`` like the splits.
-    """
+    """How each trial is trained and validated; every other key is an option of the task itself."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    epochs: Count = 30
-    folds: Members = 1
-    repeats: Members = 1
-    validation: OpenShare = 0.2
-    split_seed: Seed = 0
-    subset: Count | None = None
+    epochs: Count = Field(default=30, description="epochs of a trial that is not stopped early")
+    folds: Members = Field(default=1, description="from 2 on, a trial is k-fold cross-validated over so many folds")
+    repeats: Members = Field(default=1, description="each fold is trained so often, from different initial weights")
+    validation: OpenShare = Field(
+        default=0.2,
+        description="share of the training rows to validate on, without folds and where the data brings no split",
+    )
+    split_seed: Seed = Field(default=0, description="of folds, validation split and subset")
+    subset: Count | None = Field(
+        default=None, description="search on so many training rows, drawn at random; all by default"
+    )
 
     @property
     def own(self) -> dict[str, Any]:
@@ -45,37 +56,94 @@ class TaskOptions(Section):
         return dict(self.model_extra or {})
 
 
-class Asha(Section):
-    """Asynchronous successive halving: see ``search_spaces.rungs``."""
-
-    grace_period: Count = 1
-    reduction_factor: Factor = 3
-
-
 class EarlyStopping(Section):
-    """Which trials end before their last epoch.
+    """Which trials end before their last epoch; ``early_stopping: none`` is the same as leaving it out.
 
-    ``patience``: a trial ends once its validation metric has not improved for that many epochs.
+    At most one rule compares trials with each other; ``patience`` works beside it. With several objectives patience
+    goes by the first of them, and no rule may be set: it would stop trials that are good otherwise (Optuna refuses to
+    prune multi-objective studies, too: ``Trial.should_prune`` raises).
     """
 
-    asha: Asha | None = None
-    patience: Count | None = None
+    asha: Asha | None = Field(default=None, description="asynchronous successive halving")
+    median: Median | None = Field(default=None, description="the median rule")
+    hyperband: Hyperband | None = Field(default=None, description="brackets of asynchronous successive halving")
+    patience: Count | None = Field(
+        default=None, description="end a trial once its validation metric has not improved for so many epochs"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none(cls, raw: object) -> object:
+        return {} if raw == "none" else raw
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> EarlyStopping:
+        if len(self._rules) > 1:
+            raise ValueError(f"takes one rule that compares trials, got {' and '.join(self._rules)}")
+        return self
+
+    @property
+    def _rules(self) -> dict[str, Stopping]:
+        return {name: value for name, value in self if isinstance(value, Stopping)}
+
+    def rule(self, epochs: int) -> Rule | None:
+        """The rule that compares trials of so many epochs, if there is one."""
+        return next((stopping.rule(epochs) for stopping in self._rules.values()), None)
+
+    def check(self, epochs: int) -> None:
+        """Check what depends on the trials' epochs.
+
+        Raises:
+            StudyError: see :meth:`search_spaces.stopping.Stopping.check`.
+        """
+        for name, stopping in self._rules.items():
+            stopping.check(f"early_stopping.{name}", epochs)
 
 
 class Search(Section):
-    """Who chooses the next trial, how many trials there are, and how many may be pending at once.
+    """Who chooses the next trial, how many trials there are, and how many may be pending at once."""
 
-    ``options`` are the sampler's own; ``pbt`` trains the trials as populations. ``enqueue``: configurations that are tried first; parameters that one leaves out
-    are sampled.
-    """
+    sampler: Annotated[str, known("sampler", SAMPLERS)] = Field(
+        default="random", description="who chooses the next trial"
+    )
+    options: SerializeAsAny[Sampler] = Field(
+        default_factory=dict, validate_default=True, description="the sampler's own, as listed with each sampler below"
+    )
+    pbt: Pbt | None = Field(default=None, description="train the trials as populations")
+    trials: Count | None = Field(
+        default=None,
+        description="in all; required, except for grid (every point by default), with pbt (one population), and where "
+        "nothing is searched (1)",
+    )
+    seed: Seed = Field(
+        default_factory=lambda: secrets.randbelow(2**32), description="the same seed gives the same trials"
+    )
+    concurrency: Count | None = Field(
+        default=None,
+        description="most trials pending at once; by default two per worker for samplers that learn from results, "
+        "a generation for genetic, and else as many as make large cohorts",
+    )
+    enqueue: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="configurations that are tried first; parameters that one leaves out are sampled; not with grid",
+    )
+    warm_start: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="an earlier study whose completed trials inform the sampler: its folder, or the URL of its "
+        "database, with #name where that holds several",
+    )
 
-    sampler: Annotated[str, known("sampler", SAMPLERS)] = "random"
-    options: SerializeAsAny[Sampler] = Field(default_factory=dict, validate_default=True)
-    pbt: Pbt | None = None
-    trials: Count | None = None
-    seed: Seed = Field(default_factory=lambda: secrets.randbelow(2**32))
-    concurrency: Count | None = None
-    enqueue: list[dict[str, Any]] = Field(default_factory=list)
+    @property
+    def method(self) -> str:
+        """Who chooses, in words."""
+        return f"sampler {self.sampler}" if self.pbt is None else "population-based training"
+
+    @field_validator("warm_start")
+    @classmethod
+    def _absolute(cls, source: str | None) -> str | None:
+        if source is None or "://" in source:
+            return source and absolute_url(source)
+        return str(Path(source).expanduser().resolve())
 
     @field_validator("options", mode="before")
     @classmethod
@@ -94,29 +162,40 @@ class Search(Section):
 
 
 class Resources(Section):
-    """What one worker occupies. ``gpu: auto`` is one GPU where the cluster has any, else none."""
+    """What one worker occupies."""
 
-    cpu: Count = 1
-    gpu: Annotated[float, Field(ge=0, strict=True)] | Literal["auto"] = "auto"
+    cpu: Count = Field(default=1, description="CPU cores")
+    gpu: Annotated[float, Field(ge=0, strict=True)] | Literal["auto"] = Field(
+        default="auto", description="GPUs, or a share of one; auto is one GPU where the cluster has any, else none"
+    )
 
 
 class Refit(Section):
-    """Training the best configuration once more, to be tested and drawn.
+    """Training the best configuration once more, to be tested and drawn."""
 
-    ``validation`` is the share of the training data held out to choose the best epoch; 0 trains on everything. Left
-    out, a validation split that the task brings is used, and everything is trained on where it brings none.
-    ``epochs`` defaults to the best trial's own best epoch where nothing is held out, else to the trials' epochs.
-    ``seeds`` networks are trained from different initial weights. With ``track_test`` the test metrics are measured
-    after every epoch, for a curve to look at; nothing is chosen by them. ``folds`` also cross-validates the chosen
-    configuration over so many folds, trained as a trial is. ``subset`` does all of this on so many rows only.
-    ``params`` replaces hyperparameters of the best trial, such as a schedule that short trials cannot judge.
-    """
-
-    epochs: Count | None = None
-    seeds: Members = 1
-    validation: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
-    patience: Count | None = None
-    track_test: bool = False
-    params: dict[str, Any] = Field(default_factory=dict)
-    folds: Folds | None = None
-    subset: Count | None = None
+    epochs: Count | None = Field(
+        default=None,
+        description="by default the best trial's own best epoch where nothing is held out, else the trials' epochs",
+    )
+    seeds: Members = Field(default=1, description="networks, trained from different initial weights")
+    validation: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = Field(
+        default=None,
+        description="share of the training rows held out to choose the best epoch; 0 trains on everything; by default "
+        "the task's validation split, where it brings one, and else 0",
+    )
+    patience: Count | None = Field(
+        default=None,
+        description="stop once the validation metric has not improved for so many epochs; needs rows held out",
+    )
+    track_test: bool = Field(
+        default=False, description="measure the test metrics after every epoch, to look at; nothing is chosen by them"
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="hyperparameters that replace those of the best trial, such as a schedule that short trials cannot judge",
+    )
+    folds: Folds | None = Field(
+        default=None,
+        description="also cross-validate the chosen configuration over so many folds, trained as a trial is",
+    )
+    subset: Count | None = Field(default=None, description="do all of this on so many training rows; all by default")

@@ -83,6 +83,34 @@ class Space:
             if name not in self.by_name:
                 raise StudyError(f"{where}: {unknown('parameter', name, self.by_name)}")
             check_contains(f"{where}.{name}", self.by_name[name].distribution, value)
+            when = self.by_name[name].when
+            if not self.by_name[name].active(
+                {parent: params.get(parent, values[0]) for parent, values in when.items()}
+            ):
+                beside = ", ".join(f"{parent} {params[parent]!r}" for parent in when if parent in params)
+                raise StudyError(f"{where}.{name}: does not exist beside {beside}, got {value!r}")
+
+    def whole(self, params: Mapping[str, Any]) -> Params:
+        """A configuration from elsewhere as one of this space; constants that it lacks are filled in.
+
+        Raises:
+            StudyError: if a parameter is missing, is none of this space, lies outside it, or should not be there
+                under the space's conditions.
+        """
+        found: Params = {}
+        for p in self.parameters:
+            if not p.active(found):
+                continue
+            if p.name not in params and not p.constant:
+                raise StudyError(f"{p.name}: is missing")
+            value = params.get(p.name, p.ends[0])
+            check_contains(p.name, p.distribution, value)
+            found[p.name] = p.distribution.to_external_repr(p.distribution.to_internal_repr(value))
+        for name in params:
+            if name not in found:
+                why = "does not exist under the conditions of the others" if name in self.by_name else "is not searched"
+                raise StudyError(f"{name}: {why}")
+        return found
 
     def corner(self, last: bool) -> Params:
         """The configuration of every first choice and low end, or of every last choice and high end."""

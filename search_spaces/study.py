@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from optuna.distributions import CategoricalDistribution
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from optuna.trial import FrozenTrial
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
+from search_spaces.consistency import check_consistent
 from search_spaces.errors import StudyError, unknown
-from search_spaces.fields import Section
-from search_spaces.population import Pbt
+from search_spaces.fields import NAME_CHARACTERS, Count, Name, Section, absolute_url
+from search_spaces.limits import UNBOUNDED, Limits, Tally
+from search_spaces.objectives import Mode, Objective
 from search_spaces.sections import EarlyStopping, OptionsError, Refit, Resources, Search, TaskOptions
 from search_spaces.space import Space
 from search_spaces.yaml_file import dump_yaml, read_yaml
 
-FIXED = frozenset({"optimizer", "batch_size"})
-"""Hyperparameters of training that stay as they are while a network trains."""
-
 MOST_PENDING = 2000
 """Trials that are proposed at once where a study sets no concurrency: enough for large cohorts."""
+
+MOST_PENDING_BY_TIME = 64
+"""The same per worker where the time is limited: what is pending when it is over is lost."""
 
 
 class Study(Section):
@@ -34,17 +36,27 @@ class Study(Section):
         StudyError: for anything that breaks a rule, in one line that names the key, the rule and the value.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "study"
-    task: Annotated[str, Field(min_length=1)]
-    module_dir: str | None = None
-    data_dir: str | None = None
+    name: Name = Field(
+        "study", description="of the study and its folder; by default the name of its file, and of the profile"
+    )
+    task: Annotated[str, Field(min_length=1)] = Field(description="a shipped task, or `module:Class` of your own")
+    module_dir: str | None = Field(None, description="folder of your own task's module; by default the study file's")
+    data_dir: str | None = Field(None, description="folder of the task's data; `--data` replaces it")
     task_options: TaskOptions = TaskOptions()
-    space: dict[str, Any] = Field(default_factory=dict)
+    space: dict[str, Any] = Field(default_factory=dict, description="What is searched: hyperparameters by name")
     search: Search = Field(default_factory=Search)
+    objectives: dict[str, Mode] = Field(
+        default_factory=dict,
+        description="what is optimised, each min or max, in place of the task's own metric: validation metrics "
+        "(val_loss), parameters, seconds. By the first one epochs and the best trial are chosen",
+    )
+    limits: Limits = Limits()
     early_stopping: EarlyStopping = EarlyStopping()
     resources: Resources = Resources()
     refit: Refit = Refit()
-    database: Annotated[str, Field(min_length=1)] | None = None
+    database: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="URL of an Optuna database for the trials; by default `trials.journal` in the study's folder"
+    )
 
     def __init__(self, **raw: Any) -> None:
         try:
@@ -55,9 +67,12 @@ class Study(Section):
     @field_validator("database")
     @classmethod
     def _absolute(cls, url: str | None) -> str | None:
-        """A SQLite file must not depend on where the next command is typed."""
-        relative = re.fullmatch(r"sqlite:///([^/].*)", url or "")
-        return f"sqlite:///{Path(relative[1]).resolve()}" if relative else url
+        return url and absolute_url(url)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_number_of_trials(cls, raw: Any) -> Any:
+        return _with_trials_in_search(raw)
 
     @field_validator("space", mode="before")
     @classmethod
@@ -67,75 +82,13 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
-        trials, sampler = self.search.trials, self.search.sampler
-        if self.search.pbt is not None:
-            self._check_population(self.search.pbt)
-        if self.search_space.constant:
-            if trials not in (None, 1):
-                raise StudyError(f"search.trials: a space with nothing to search has exactly one trial, got {trials}")
-        elif sampler == "grid":
-            size = self.search_space.grid_size()
-            if trials is not None and trials > size:
-                raise StudyError(f"search.trials: the grid has only {size} points, got {trials}")
-        elif trials is None and self.search.pbt is None:
-            raise StudyError(f"search.trials: sampler '{sampler}' needs a number of trials, got none")
-        if len(self.search.enqueue) > self.trials:
-            raise StudyError(
-                f"search.enqueue: must not hold more than search.trials ({self.trials}), got {len(self.search.enqueue)}"
-            )
-        for i, params in enumerate(self.search.enqueue):
-            self.search_space.check(params, f"search.enqueue[{i}]")
-        if self.search.enqueue and sampler == "grid":
-            raise StudyError("search.enqueue: a grid tries every point in its own order, so nothing can come first")
-        asha, epochs = self.early_stopping.asha, self.task_options.epochs
-        if asha and asha.grace_period >= epochs:
-            raise StudyError(
-                f"early_stopping.asha.grace_period: must be below task_options.epochs ({epochs}), "
-                f"got {asha.grace_period}"
-            )
+        check_consistent(self)
         return self
 
-    def _check_population(self, pbt: Pbt) -> None:
-        """What copying one network onto another needs.
-
-        Raises:
-            StudyError: naming the key.
-        """
-        if self.search.options.learns or self.search.sampler == "grid":
-            raise StudyError(
-                f"search.sampler: with search.pbt the first hyperparameters are drawn by random or qmc, "
-                f"got '{self.search.sampler}'"
-            )
-        if self.search.trials is not None and self.search.trials % pbt.population:
-            raise StudyError(
-                f"search.trials: must be a multiple of search.pbt.population ({pbt.population}), "
-                f"got {self.search.trials}"
-            )
-        if self.search.concurrency is not None and self.search.concurrency < pbt.population:
-            raise StudyError(
-                f"search.concurrency: must be at least search.pbt.population ({pbt.population}), "
-                f"got {self.search.concurrency}"
-            )
-        if pbt.interval >= self.task_options.epochs:
-            raise StudyError(
-                f"search.pbt.interval: must be below task_options.epochs ({self.task_options.epochs}), "
-                f"got {pbt.interval}"
-            )
-        if self.early_stopping != EarlyStopping():
-            raise StudyError("early_stopping: has no place in population-based training, which replaces bad trials")
-        if self.search_space.constant:
-            raise StudyError("space: population-based training needs a hyperparameter to change, and all are constants")
-        for p in self.search_space.parameters:
-            if p.when:
-                raise StudyError(f"space.{p.name}.when: population-based training takes no conditions")
-            if p.name in FIXED and not p.constant:
-                raise StudyError(
-                    f"space.{p.name}: cannot change while a network trains; with search.pbt it must be a constant"
-                )
-            if pbt.explore == "pb2" and not p.constant and isinstance(p.distribution, CategoricalDistribution):
-                raise StudyError(
-                    f"space.{p.name}: search.pbt.explore pb2 models numbers, and this is a list of choices"
-                )
+    @cached_property
+    def named_objectives(self) -> list[Objective]:
+        """The objectives, the first one first; none where the task's own metric is optimised."""
+        return [Objective(name, mode) for name, mode in self.objectives.items()]
 
     @cached_property
     def search_space(self) -> Space:
@@ -144,12 +97,29 @@ class Study(Section):
 
     @cached_property
     def trials(self) -> int:
-        """Number of trials in all."""
+        """Number of trials in all; ``UNBOUNDED`` where only another limit ends the study."""
         if self.search.trials is not None:
             return self.search.trials
         if self.search.pbt is not None:
             return self.search.pbt.population
-        return 1 if self.search_space.constant else self.search_space.grid_size()
+        if self.search_space.constant:
+            return 1
+        return self.search_space.grid_size() if self.search.sampler == "grid" else UNBOUNDED
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the study has a number of trials."""
+        return self.trials < UNBOUNDED
+
+    def ended_by(self, trials: Sequence[FrozenTrial], seconds: float, mode: Literal["min", "max"]) -> str | None:
+        """The limit that ended the search, in words; None for one that has not ended.
+
+        Args:
+            trials: all, by number.
+            seconds: of search, over all runs.
+            mode: whether small or large values are good.
+        """
+        return self.limits.reached(Tally.of(trials, seconds, mode), self.trials)
 
     def concurrency(self, workers: int) -> int:
         """Most trials that may be pending at once, on that many workers.
@@ -161,7 +131,8 @@ class Study(Section):
         if self.search.pbt is not None:
             return min(self.trials, workers * self.search.pbt.population)
         sampler = self.search.options
-        return sampler.generation or min(self.trials, 2 * workers if sampler.learns else MOST_PENDING)
+        most = MOST_PENDING if self.limits.minutes is None else MOST_PENDING_BY_TIME * workers
+        return sampler.generation or min(self.trials, 2 * workers if sampler.learns else most)
 
     @classmethod
     def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None, profile: str | None = None) -> Study:
@@ -189,13 +160,14 @@ class Study(Section):
         if ":" in str(raw.get("task", "")):
             defaults["module_dir"] = str(path.resolve().parent)
         merged = {**defaults, **raw}
+        merged = _with_trials_in_search(merged)
         for dotted, value in (*changes.items(), *(overrides or {}).items()):
-            _override(merged, dotted, value)
+            _override(merged, "search.trials" if dotted == "limits.trials" else dotted, value)
         return cls(**{str(key): value for key, value in merged.items()})
 
     def to_yaml(self) -> str:
         """The study as resolved: seed and number of trials included; loads as the same study."""
-        search = self.search.model_copy(update={"trials": self.trials})
+        search = self.search.model_copy(update={"trials": self.trials if self.bounded else None})
         return dump_yaml(self.model_copy(update={"search": search}).model_dump(exclude_none=True))
 
 
@@ -225,6 +197,27 @@ def _profile(profiles: object, name: str | None) -> dict[str, Any]:
         known = unknown("profile", name, profiles) if profiles else f"this study has none, got '{name}'"
         raise StudyError(f"--profile: {known}")
     return {str(dotted): value for dotted, value in profiles[name].items()}
+
+
+def _with_trials_in_search(raw: Any) -> Any:
+    """Move ``limits.trials`` to ``search.trials``; what is no number of trials stays, to be refused where it stands."""
+    if not isinstance(raw, dict):
+        return raw
+    limits, search = (
+        dict(part) if isinstance(part, Mapping | BaseModel) else part
+        for part in (raw.get("limits"), raw.get("search", {}))
+    )
+    if not isinstance(limits, dict) or not isinstance(search, dict) or limits.get("trials") is None:
+        return raw
+    try:
+        trials = TypeAdapter(Count).validate_python(limits.pop("trials"))
+    except ValidationError:
+        return raw
+    if search.get("trials") not in (None, trials):
+        raise StudyError(
+            f"limits.trials: must be search.trials ({search['trials']}) where both are given, got {trials}"
+        )
+    return {**raw, "limits": limits, "search": {**search, "trials": trials}}
 
 
 def _override(raw: dict[str, Any], dotted: str, value: Any) -> None:
@@ -259,7 +252,7 @@ def _one_line(error: ValidationError, model: type[BaseModel], parents: tuple[str
     if first["type"] == "value_error":
         return f"{where}: {cause}"
     if first["type"] == "string_pattern_mismatch":
-        return f"{where}: may hold letters, digits, dots, dashes and underscores, got {first['input']!r}"
+        return f"{where}: may hold {NAME_CHARACTERS}, got {first['input']!r}"
     if loc[-1] == "gpu":
         return f"{where}: must be auto or a number of at least 0, got {first['input']!r}"
     if first["type"] == "model_type":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from search_spaces.errors import reason
 from search_spaces.outcome import Outcome, State
+from search_spaces.population import Schedule
 from trainables.batches import MemberRows
 from trainables.fused import Traces
 from trainables.loop import LoopStack
@@ -140,15 +142,19 @@ class Cohort:
         self._compact()
         return results
 
-    def stop(self, numbers: Iterable[int]) -> None:
+    def stop(self, numbers: Iterable[int], reason: str | None = None) -> None:
         """End trials early, as PRUNED."""
         for number in numbers:
-            self._end(number, State.PRUNED)
+            self._end(number, State.PRUNED, reason)
         self._compact()
 
     def params(self, number: int) -> dict[str, Any]:
         """The hyperparameters that a trial in training goes by now."""
         return dict(self._runs[number].params)
+
+    def schedule(self, number: int) -> Schedule:
+        """The hyperparameters that a trial in training has gone by so far, where they changed."""
+        return self._runs[number].schedule
 
     def exploit(self, target: int, source: int, params: Mapping[str, Any]) -> None:
         """Trial ``target`` goes on from an exact copy of ``source``, fold by fold, with other hyperparameters.
@@ -262,7 +268,8 @@ class Cohort:
     def _end(self, number: int, state: State, reason: str | None = None) -> None:
         if self._best and state is State.COMPLETE:
             self.weights[number] = [self._stack.tensors(row, self._best) for row in self._rows()[number]]
-        self.ended.append(self._runs.pop(number).outcome(state, reason))
+        outcome = self._runs.pop(number).outcome(state, reason)
+        self.ended.append(replace(outcome, metrics={**outcome.metrics, "parameters": self._stack.layout.size}))
 
     def _compact(self) -> None:
         """Drop the members of ended trials, once enough of them have gone."""

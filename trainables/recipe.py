@@ -19,16 +19,18 @@ class Recipe:
     """How one trial is trained.
 
     Args:
-        optimizer: one of ``OPTIMIZERS``, as ``torch.optim`` defines them.
-        lr: learning rate, above 0.
-        batch_size: rows per step, or "full" for all of them.
+        optimizer: as ``torch.optim`` defines it.
+        lr: learning rate.
+        batch_size: rows per step; full is all of them.
         weight_decay: as ``torch.optim`` applies it (decoupled for adamw, added to the gradient elsewhere).
         l2: coefficient of the sum of squared weights in the loss; biases and other vectors are left out.
-        momentum: of sgd and rmsprop.
-        nesterov: Nesterov's momentum, for sgd.
-        schedule: learning rate over epochs, one of ``SCHEDULES``.
-        gamma: factor per epoch of the exponential schedule.
-        factor, plateau_patience, cooldown: of the plateau schedule (``ReduceLROnPlateau``), on the validation loss.
+        momentum: share of the last step that the next one keeps.
+        nesterov: Nesterov's momentum.
+        schedule: learning rate over epochs; plateau is ``ReduceLROnPlateau`` on the validation loss.
+        gamma: factor of the learning rate per epoch.
+        factor: of the learning rate, where the loss improves no more.
+        plateau_patience: epochs without improvement before that.
+        cooldown: epochs after it in which patience does not count.
     """
 
     optimizer: str = "adam"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import SearchFailed
+from search_spaces.objectives import COSTS
 from search_spaces.outcome import State
 from search_spaces.population import Schedule
 from trainables.cohort import Cohort
@@ -28,7 +29,7 @@ class Refit:
     """Networks of one configuration, one per seed.
 
     Args:
-        params: the configuration.
+        params: the configuration; of a schedule the last.
         states: a state dict per network, of its best epoch where rows were held out, else of its last.
         history: one row per network and epoch: seed, epoch, train_loss, lr and the metrics.
         failures: why the other seeds have no network.
@@ -74,7 +75,7 @@ def train_refit(
     states = [{k: v.cpu() for k, v in cohort.weights[number][0].items()} for number in finished]
     kept = [row for row in history if row["seed"] in finished]
     failures = [str(o.reason) for o in outcomes if o.state is not State.COMPLETE]
-    return Refit(dict(params), states, sorted(kept, key=lambda row: (row["seed"], row["epoch"])), failures)
+    return Refit(dict(schedule[-1][1] if schedule else params), states, sorted(kept, key=lambda row: (row["seed"], row["epoch"])), failures)
 
 
 def joined(parts: Sequence[Refit]) -> Refit:
@@ -104,7 +105,8 @@ def cross_validate(
     (outcome,) = cohort.ended
     if outcome.state is not State.COMPLETE:
         raise SearchFailed(f"the cross-validation of {dict(params)} failed: {outcome.reason}")
-    return {**outcome.metrics, "epoch": float(outcome.best_epoch or 0)}
+    measured = {name: value for name, value in outcome.metrics.items() if name not in COSTS}
+    return {**measured, "epoch": float(outcome.best_epoch or 0)}
 
 
 def _advance(cohort: Cohort, schedule: Schedule) -> dict[int, Epoch]:

@@ -5,7 +5,7 @@ What is wrong for every trial should be said once, at once, rather than by each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import TaskError, TunefleetError, reason
+from search_spaces.objectives import COSTS, Objective, check_known
 from search_spaces.space import Space
 from trainables.recipe import network_params
 from trainables.signature import build
@@ -20,19 +21,25 @@ from trainables.stack import sample_values
 from trainables.task import Array, Task
 
 ROWS = 4
-RESERVED = frozenset({"loss", "lr", "value", "epoch", "epochs", "seconds", "best_epoch", "reason", "kfold_best"})
+RESERVED = frozenset({"loss", "lr", "value", "epoch", "epochs", *COSTS, "best_epoch", "reason", "kfold_best"})
 SUFFIXES = ("_min", "_max", "_ensemble")
 TOLERANCE = 1e-4
 
 
 def rehearse(
-    task: Task, space: Space, inputs: Array, targets: Array, replaced: Mapping[str, Any] | None = None
+    task: Task,
+    space: Space,
+    inputs: Array,
+    targets: Array,
+    replaced: Mapping[str, Any] | None = None,
+    objectives: Sequence[Objective] = (),
 ) -> None:
     """Build a network of the space's first values (or, where that fails, of its last) and score a few rows with it.
 
-    ``replaced`` are hyperparameters that take the place of the space's.
+    ``replaced`` are hyperparameters that take the place of the space's, ``objectives`` those that the study names.
 
     Raises:
+        StudyError: if the task reports no such objective.
         TaskError: if the task breaks a rule of its interface, or works for neither configuration.
     """
     name = type(task).__name__
@@ -48,7 +55,7 @@ def rehearse(
             first = first or error
             continue
         try:
-            _score(task, network.eval(), *rows)
+            _score(task, network.eval(), *rows, objectives)
             return
         except TunefleetError:
             raise  # a broken promise: no configuration mends it
@@ -61,10 +68,12 @@ def rehearse(
     raise TaskError(f"{name}: fails for the first and the last values of the space alike, {reason(first)}") from first
 
 
-def _score(task: Task, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
+def _score(task: Task, network: nn.Module, inputs: Tensor, targets: Tensor, objectives: Sequence[Objective]) -> None:
     with torch.no_grad():
         outputs = network(inputs)
-        _check_names(task, task.metrics(outputs, targets))
+        metrics = task.metrics(outputs, targets)
+        _check_names(task, metrics)
+        check_known(objectives, ["loss", *metrics])
         together = sample_values(task, outputs, targets)
         alone = sample_values(task, outputs[:1], targets[:1])
     for what, values in together.items():

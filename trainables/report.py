@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search_spaces.outcome import Outcome
+from search_spaces.population import Schedule
 from trainables.trial_run import Epoch
 
 
@@ -18,11 +19,13 @@ class CohortConfig:
         name: of the cohort, for people.
         trials: number and configuration of each trial.
         start: epoch that their checkpoints stand at; 0 where they begin.
+        first: no trial of a study with limited time had completed when this cohort began.
     """
 
     name: str
     trials: tuple[tuple[int, Mapping[str, Any]], ...]
     start: int = 0
+    first: bool = False
 
     def __repr__(self) -> str:
         return self.name  # Ray Tune writes configurations into tags and tables
@@ -39,6 +42,7 @@ class CohortReport:
         epochs: results by trial.
         rungs: values of the trials that passed a rung: (epoch, value by trial).
         ended: trials that are done.
+        schedule: of the one trial of a population that reports by itself.
         why_loop: for what reason members are trained one by one; said once.
     """
 
@@ -48,4 +52,5 @@ class CohortReport:
     epochs: dict[int, list[Epoch]] = field(default_factory=dict)
     rungs: list[tuple[int, dict[int, float]]] = field(default_factory=list)
     ended: list[Outcome] = field(default_factory=list)
+    schedule: Schedule = ()
     why_loop: str | None = None

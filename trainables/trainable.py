@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch
 from ray import tune
 
 from search_spaces.errors import reason
+from search_spaces.limits import OUT_OF_TIME
 from search_spaces.outcome import Outcome, State
 from search_spaces.population import PopulationTraining
 from search_spaces.rungs import Decision
@@ -35,11 +37,12 @@ class Job:
         task, inputs, targets: from the driver, which alone reads files.
         plan: splits, epochs, early stopping.
         threads: CPU threads per worker; more than its share makes torch many times slower.
-        rungs: handle of the actor that holds the study's ``Rungs``, or None without ASHA.
+        rungs: handle of the actor that holds the study's ``Rungs``, or None where no rule compares trials.
         rung_epochs: where it wants to be asked.
         population: the rounds of population-based training, or None.
         checkpoints: folder for unfinished trials.
         checkpoint_seconds: training time between two checkpoints of a trial.
+        deadline: when trials stop after their epoch, as ``time.time()`` has it; None for never.
     """
 
     task: Task
@@ -52,6 +55,7 @@ class Job:
     population: PopulationTraining | None
     checkpoints: Path
     checkpoint_seconds: float
+    deadline: float | None = None
 
 
 def worker_device() -> torch.device:
@@ -85,7 +89,9 @@ class CohortTrainable(tune.Trainable):
         started = time.monotonic()
         try:
             while cohort.live:
-                self._epoch(cohort, report)
+                self._keep_time(cohort)
+                if cohort.live:
+                    self._epoch(cohort, report)
                 if time.monotonic() - started >= REPORT_SECONDS:
                     break
             self._checkpoint(cohort)
@@ -94,6 +100,7 @@ class CohortTrainable(tune.Trainable):
         report.epoch, report.live = cohort.epoch, len(cohort.live)
         report.why_loop, cohort.why_loop = cohort.why_loop, None
         report.ended, cohort.ended = cohort.ended, []
+        self._completed |= any(outcome.state is State.COMPLETE for outcome in report.ended)
         return {"report": report, "done": not cohort.live}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -105,6 +112,8 @@ class CohortTrainable(tune.Trainable):
     def _begin(self, config: CohortConfig) -> None:
         self._config = config
         self._cohort: Cohort | None = None
+        self._values: dict[int, float] = {}
+        self._completed = False
         self._saved_at = time.monotonic()
         job = self._job
         saved: dict[int, Mapping[str, Any]] = {}
@@ -119,20 +128,33 @@ class CohortTrainable(tune.Trainable):
         except Exception as error:  # the stack as a whole cannot be made: out of memory, say
             self._why = reason(error)
 
+    def _keep_time(self, cohort: Cohort) -> None:
+        """Stop the trials when the study's time is over; see ``search_spaces.limits`` for the one that goes on."""
+        if self._job.deadline is None or time.time() < self._job.deadline:
+            return
+        completed = self._completed or any(outcome.state is State.COMPLETE for outcome in cohort.ended)
+        stopped = list(cohort.live)
+        if self._config.first and not completed:
+            sign = 1 if self._job.task.mode == "min" else -1
+            stopped.remove(min(cohort.live, key=lambda n: (sign * self._values.get(n, math.inf * sign), n)))
+        cohort.stop(stopped, OUT_OF_TIME)
+
     def _epoch(self, cohort: Cohort, report: CohortReport) -> None:
         results = cohort.advance()
         for number, epoch in results.items():
             report.epochs.setdefault(number, []).append(epoch)
+            self._values[number] = epoch.value
         population = self._job.population
         if population is not None and population.due(cohort.epoch):
             values = {number: results[number].value for number in cohort.live}
             for move in population.moves(cohort.epoch, values, {n: cohort.params(n) for n in cohort.live}):
                 cohort.exploit(move.target, move.source, move.params)
-        if cohort.epoch not in self._job.rung_epochs or not cohort.live:
+        if cohort.epoch not in self._job.rung_epochs or not results:
             return
-        values = {number: results[number].value for number in cohort.live}
+        # Also of trials that ran out of patience here: after a resume the rung has their values from the database.
+        values = {number: epoch.value for number, epoch in results.items()}
         decisions = ray.get(self._job.rungs.report.remote(cohort.epoch, values))
-        stopped = [number for number, decision in decisions.items() if decision is Decision.STOP]
+        stopped = [number for number in cohort.live if decisions[number] is Decision.STOP]
         cohort.stop(stopped)
         report.rungs.append((cohort.epoch, {n: v for n, v in values.items() if n not in stopped}))
 
@@ -141,3 +163,58 @@ class CohortTrainable(tune.Trainable):
             return
         save_checkpoints(self._job.checkpoints, {number: cohort.state(number) for number in cohort.live})
         self._saved_at = time.monotonic()
+
+
+class MemberTrainable(tune.Trainable):
+    """One member of a population under a scheduler of Ray Tune, which moves checkpoints and configurations about.
+
+    A configuration holds ``number``, of the trial whose random numbers are used, and what
+    ``PopulationTraining.params_of`` reads hyperparameters from. A result holds ``epoch``, ``value``, and a
+    :class:`CohortReport` whose trials go by that number.
+    """
+
+    def setup(self, config: dict[str, Any], job: Job) -> None:  # type: ignore[override] # with_parameters adds it
+        """Called once per worker, with its first member."""
+        if job.population is None:
+            raise ValueError("a member belongs to a population")
+        torch.set_num_threads(job.threads)
+        self._job, self._population = job, job.population
+        self._data = Data.on(worker_device(), job.inputs, job.targets)
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Called by Ray Tune to hand another member, or the copy of one, to this worker."""
+        self._number = int(new_config["number"])
+        self._params = self._population.params_of(new_config)
+        self._cohort = self._begun({})
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train for one interval, or to the end."""
+        report, value = CohortReport(f"trial {self._number}"), math.nan
+        while self._cohort.live:
+            for number, epoch in self._cohort.advance().items():
+                report.epochs.setdefault(number, []).append(epoch)
+                value = epoch.value
+            if self._population.due(self._cohort.epoch):
+                break
+        report.epoch, report.live = self._cohort.epoch, len(self._cohort.live)
+        report.schedule = self._cohort.schedule(self._number) if self._cohort.live else self._cohort.ended[0].schedule
+        report.ended = self._cohort.ended
+        return {"report": report, "epoch": report.epoch, "value": value, "done": not self._cohort.live}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Everything that a copy needs; of a member that has ended, nothing."""
+        state = self._cohort.state(self._number) if self._cohort.live else {}
+        torch.save(state, Path(checkpoint_dir) / "member.pt")
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Go on from a checkpoint, a member's own or another's, with the hyperparameters of the configuration."""
+        state = torch.load(Path(checkpoint) / "member.pt", weights_only=True)
+        self._cohort = self._begun({self._number: state})
+        if self._cohort.params(self._number) != self._params:
+            self._cohort.change(self._params)
+
+    def _begun(self, saved: Mapping[int, Mapping[str, Any]]) -> Cohort:
+        job = self._job
+        return Cohort(job.task, self._data, job.plan, [(self._number, self._params)], saved=saved)

@@ -106,6 +106,7 @@ class TrialRun:
             "last": asdict(self.last) if self.last else None,
             "fold_best": list(self.fold_best),
             "seconds": self.seconds,
+            "params": dict(self.params),
             "schedule": list(self.schedule),
             "best_schedule": list(self.best_schedule),
         }
@@ -120,5 +121,4 @@ class TrialRun:
         self.fold_best = tuple(state["fold_best"])
         self.seconds = state["seconds"]
         self.schedule, self.best_schedule = tuple(state["schedule"]), tuple(state["best_schedule"])
-        if self.schedule:
-            self.params = self.schedule[-1][1]
+        self.params = state["params"]

@@ -16,7 +16,9 @@ from analysis.plots import (
     fit,
     history,
     importances,
+    pareto,
     refit_curves,
+    schedules,
     slices,
     weights,
 )
@@ -26,7 +28,7 @@ from analysis.plots.style import Drawn, Missing
 from analysis.result import StudyResult
 from search_spaces.errors import TunefleetError, reason
 
-Part = Literal["search", "network"]
+Part = Literal["front", "search", "network"]
 Source = TypeVar("Source")
 
 
@@ -75,9 +77,13 @@ def _plane(fitted: Fitted) -> bool:
     return inputs.shape[1:] == (2,) and np.issubdtype(inputs.dtype, np.floating) and _logits(fitted)
 
 
+FRONT: tuple[Plot[StudyResult], ...] = (
+    Plot("pareto", "Pareto front", "front", pareto.plot, lambda result: len(result.objectives) > 1),
+)
 SEARCH: tuple[Plot[Search], ...] = (
     Plot("history", "Value of each trial", "search", history.plot),
     Plot("curves", "Learning curves", "search", curves.plot),
+    Plot("schedules", "Hyperparameters as networks trained", "search", schedules.plot, schedules.applies),
     Plot("importances", "Importance of the hyperparameters", "search", importances.plot),
     Plot("slices", "Value against each hyperparameter", "search", slices.plot),
 )
@@ -90,12 +96,13 @@ DATA: tuple[Plot[Fitted], ...] = (
     Plot("fit", "Refit: fit", "network", fit.plot, _one_number),
     Plot("decision_map", "Refit: decision map", "network", decision_map.plot, _plane),
 )
-NAMES = (*(p.name for p in SEARCH), *(p.name for p in NETWORK), *(p.name for p in DATA))
+NAMES = (*(p.name for p in FRONT), *(p.name for p in SEARCH), *(p.name for p in NETWORK), *(p.name for p in DATA))
 
 
 def figures(result: StudyResult) -> Iterator[Entry]:
     """Draw every plot that applies to a study, one after the other."""
     if result.frozen_trials:
+        yield from _made(FRONT, result)
         yield from _made(SEARCH, Search.of(result))
     if not result.dir.best_metrics.is_file():
         yield Entry("network", "The refitted network", "network", Missing("the study has not been refitted"))

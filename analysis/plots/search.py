@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from search_spaces.errors import SearchFailed, TunefleetError
 
 @dataclass(frozen=True)
 class Search:
-    """The trials of a study.
+    """The trials of a study, by its first objective alone.
 
     Args:
         study: the Optuna study.
@@ -37,7 +38,24 @@ class Search:
             best = result.best.number
         except SearchFailed:
             best = None
-        return cls(result.optuna_study, result.frozen_trials, metric_name(result), result.mode == "min", best)
+        study, trials = result.optuna_study, result.frozen_trials
+        if len(result.objectives) > 1:
+            study = _by_the_first(study, trials)
+            trials = study.get_trials(deepcopy=False)
+        return cls(study, trials, metric_name(result), result.mode == "min", best)
+
+
+def _by_the_first(study: optuna.Study, trials: Sequence[FrozenTrial]) -> optuna.Study:
+    """A copy in memory with one objective."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce the copy
+    one = optuna.create_study(direction=study.directions[0])
+    optuna.logging.set_verbosity(verbosity)
+    for trial in trials:
+        reduced = copy.copy(trial)
+        reduced.values = trial.values[:1] if trial.values else None
+        one.add_trial(reduced)
+    return one
 
 
 def metric_name(result: StudyResult) -> str:

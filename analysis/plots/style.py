@@ -95,12 +95,12 @@ def log_y(axes: Axes) -> None:
     _log_ticks(axes.yaxis, axes.get_ylim(), 1000)
 
 
-def log_x(axes: Axes, low: float, high: float) -> None:
+def log_x(axes: Axes, low: float, high: float, plain_below: float = 30) -> None:
     """A logarithmic x-axis from low to high with a little room; labels are wide, so few of them."""
     room = (high / low) ** 0.05
     axes.set_xscale("log")
     axes.set_xlim(low / room, high * room)
-    _log_ticks(axes.xaxis, axes.get_xlim(), 30)
+    _log_ticks(axes.xaxis, axes.get_xlim(), plain_below)
 
 
 def _log_ticks(axis: Axis, limits: tuple[float, float], plain_below: float) -> None:

@@ -21,7 +21,7 @@ from trainables.plan import Data, Plan
 from trainables.refit import evaluate, networks_of, train_refit
 from trainables.rng import root_key
 from trainables.task import Pair, Task
-from trainables.tasks import make_task
+from trainables.tasks import task_of
 
 LR = {"low": 1e-3, "high": 1e-1, "log": True}
 MLP = {"optimizer": ["adam", "sgd"], "momentum": {"low": 0.5, "high": 0.9, "when": {"optimizer": "sgd"}}, "lr": LR}
@@ -33,13 +33,15 @@ def run_study(
     """Run ``trials`` trials of a study, all by default, then refit it."""
     study = Study(**raw)
     folder = StudyDir.create(root, study)
-    task = task or make_task(study.task, study.task_options.own, study.module_dir)
+    task = task_of(study, task)
+    objectives = study.named_objectives or task.mode
     dataset = task.load(None if study.data_dir is None else Path(study.data_dir))
     data = Data.on(torch.device("cpu"), *all_rows(dataset))
-    asha, epochs, seed = study.early_stopping.asha, study.task_options.epochs, study.search.seed
-    rungs = Rungs(asha.grace_period, asha.reduction_factor, epochs, task.mode) if asha else None
-    database = TrialDatabase(open_storage(folder.journal, None), study.name, task.mode, rungs.epochs if rungs else ())
-    proposer = Proposer(study, database, task.mode)
+    epochs, seed = study.task_options.epochs, study.search.seed
+    rule = study.early_stopping.rule(epochs)
+    rungs = Rungs(rule, task.mode) if rule else None
+    database = TrialDatabase(open_storage(folder.journal, None), study.name, objectives, rungs.epochs if rungs else ())
+    proposer = Proposer(study, database, objectives)
     plan = Plan(search_splits(dataset, study.task_options), epochs, root_key(seed, 0), study.early_stopping.patience)
     traces: Traces = {}
     for proposal in proposer.ask(study.trials if trials is None else trials):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from analysis.plots import curves, history, importances, slices
+from analysis.plots import curves, history, importances, schedules, slices
 from analysis.plots.search import Search
 from analysis.plots.style import Drawn, Missing
 
@@ -27,7 +28,7 @@ def trial(
     params: Mapping[str, Any] | None = None,
     distributions: Mapping[str, BaseDistribution] | None = None,
     curve: Mapping[int, float] | None = None,
-    **attributes: int,
+    **attributes: int | str,
 ) -> FrozenTrial:
     return create_trial(
         value=value,
@@ -254,3 +255,28 @@ def test_a_failed_trial_does_not_stretch_the_axis() -> None:
     wild = curves.Curve(5, TrialState.FAIL, np.arange(3), np.array([1e2, 1e6, 1e12]), None)
     assert curves.ceiling(sound) is None
     assert curves.ceiling([*sound, wild, wild]) == pytest.approx(6)
+
+
+def population() -> list[FrozenTrial]:
+    """Trial 0 kept its hyperparameters; trial 1 went on from a copy of it after epoch 2, changed."""
+    distributions: dict[str, BaseDistribution] = {"lr": LR, "kind": KIND}
+    first, changed = {"lr": 0.01, "kind": "adam"}, {"lr": 0.02, "kind": "adam"}
+    followed = json.dumps([(0, first), (2, changed)])
+    return [
+        trial(0.5, params=first, distributions=distributions, best_epoch=4),
+        trial(0.3, params={"lr": 0.1, "kind": "sgd"}, distributions=distributions, best_epoch=5, schedule=followed),
+    ]
+
+
+def test_schedules_are_those_of_the_network_not_of_the_trial_alone() -> None:
+    (panel,) = schedules.compute(search(population(), best=1))
+    assert (panel.name, panel.log, panel.choices) == ("lr", True, ())  # kind never changed as a network trained
+    assert panel.lines == {0: ([0, 4], [0.01, 0.01]), 1: ([0, 2, 5], [0.01, 0.02, 0.02])}
+    drawn = schedules.plot(search(population(), best=1))
+    assert isinstance(drawn, Drawn)
+    assert "trial 1, in colour, whose network went through 1 change before" in drawn.caption
+
+
+def test_schedules_are_drawn_for_populations_alone() -> None:
+    assert schedules.applies(search(population()))
+    assert not schedules.applies(search(random_trials(3)))

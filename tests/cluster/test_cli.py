@@ -25,7 +25,7 @@ MISTAKES = {
     "serach.trials=3": "error: study: unknown key 'serach'; did you mean 'search'?",
     "space.lr.hihg=3": "error: space.lr: unknown key 'hihg'; did you mean 'high'?",
     "space.widht=3": "error: space: unknown parameter 'widht'; did you mean 'width'?",
-    "search.sampler=tpee": "error: search.sampler: unknown sampler 'tpee'; valid: genetic, grid, optuna, random",
+    "search.sampler=tpee": "error: search.sampler: unknown sampler 'tpee'; did you mean 'tpe'? (valid: cmaes, genetic, gp, grid",
     "task=digit": "error: task: unknown task 'digit'; did you mean 'digits'? (valid: colored_usps, digits, ",
     "task=nowhere:Task": "error: task: cannot import 'nowhere'",
     "space.lr.low=1": "error: space.lr: low must not exceed high, got low=1 and high=0.1",

@@ -45,7 +45,7 @@ def test_every_name_of_the_layout_is_there(finished: StudyResult) -> None:
 
 def test_summary_is_plain_json(finished: StudyResult) -> None:
     summary = json.loads(json.dumps(finished.summary(), allow_nan=False))
-    assert set(summary) == {"study", "state", "best", "refit", "trials"}
+    assert set(summary) == {"study", "state", "ended_by", "best", "refit", "trials"}
     assert summary["state"] == "finished"
     assert set(summary["best"]) == {"trial", "params", "value"}
     assert summary["refit"]["validation"] == {} and 0 < summary["refit"]["test"]["accuracy"] <= 1

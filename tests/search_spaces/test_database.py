@@ -12,7 +12,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search_spaces.database import TrialDatabase, open_storage, repair_journal
+from search_spaces.database import TrialDatabase, open_storage, passed, repair_journal
 from search_spaces.errors import OutputError
 from search_spaces.outcome import Outcome, State
 
@@ -70,6 +70,19 @@ def test_pruned_and_failed_trials(journal: Path) -> None:
     pruned, failed = opened(journal).trials()
     assert (pruned.state, pruned.value) == (TrialState.PRUNED, 0.3)
     assert (failed.state, failed.value, failed.user_attrs["reason"]) == (TrialState.FAIL, None, "it broke")
+
+
+def test_a_trial_that_was_stopped_has_not_passed_wherever_the_kill_hits(journal: Path) -> None:
+    database = opened(journal, rungs=(2, 4))
+    database.report(0, 2, 0.2)
+    before = len(journal.read_bytes().splitlines())
+    database.finish(Outcome(0, State.PRUNED, 0.4, tuple((e, e / 10) for e in range(1, 5)), 4))
+    lines = journal.read_bytes().splitlines(keepends=True)
+    for kept in range(before, len(lines)):
+        journal.write_bytes(b"".join(lines[:kept]))
+        trial = opened(journal).trial(0)
+        assert trial.state is TrialState.RUNNING and passed(trial)[2] == 0.2 and 4 not in passed(trial)
+    assert kept > before + 4 and 4 in trial.intermediate_values and passed(database.trial(0))[4] == 0.4
 
 
 def test_optuna_reads_it(journal: Path) -> None:

@@ -60,6 +60,7 @@ def test_explored_hyperparameters_lie_near_and_in_the_space() -> None:
         for _ in range(50):
             near = one.explore(start, rng)
             space.check(near, "near")
+            assert {type(value) for value in near.values()} <= {int, float, str}  # not numpy's: checkpoints hold them
             assert near["lr"] in [pytest.approx(min(max(start["lr"] * f, 1e-4), 1e-1)) for f in (0.8, 1.2)]
             assert abs(near["width"] - start["width"]) <= 4
             assert near["width"] != start["width"] or start["width"] in (2, 20)
@@ -113,3 +114,16 @@ def test_studies_that_cannot_be_trained_so_are_refused(change: dict[str, Any], m
     with pytest.raises(StudyError) as error:
         Study(**{**WITH_PBT, **change})
     assert str(error.value).startswith(message)
+
+
+def test_what_ray_tune_moves_about_comes_back() -> None:
+    space = {"lr": SPACE["lr"], "width": SPACE["width"], "x": {"low": -1.0, "high": 3.0}, "optimizer": "sgd"}
+    for explore in ("perturb", "pb2"):
+        one = PopulationTraining(Pbt(population=8, explore=explore), Space.parse(space), "min", seed=0)
+        for width in range(2, 21, 2):
+            params = {"lr": 0.003, "width": width, "x": 0.7, "optimizer": "sgd"}
+            config = one.config_of(5, params)
+            assert config["number"] == 5
+            assert one.params_of(config) == pytest.approx(params)
+            if explore == "pb2":
+                assert all(0 <= config[name] <= 1 for name in ("lr", "width", "x"))

@@ -194,7 +194,7 @@ WRONG = [
     ({"search": {"trials": 1, "sede": 3}}, "search: unknown key 'sede'; did you mean 'seed'? (valid: "),
     ({"search": {"trials": 1, "seed": 2**32}}, "search.seed: must be less than 4294967296, got 4294967296"),
     ({"search": {}}, "search.trials: sampler 'random' needs a number of trials, got none"),
-    ({"search": None}, "search: must be a mapping with the keys sampler, options, trials"),
+    ({"search": None}, "search: must be a mapping with the keys sampler, options, pbt, trials"),
     ({"search": {"sampler": "grid"}}, "space.lr: a grid needs a list of choices or a range with a step"),
     ({"search": {"sampler": "grid", "trials": 3}, "space": {"lr": [1, 2]}}, "search.trials: the grid has only 2 points, got 3"),
     ({"space": {"lr": 1}}, "search.trials: a space with nothing to search has exactly one trial, got 3"),

@@ -152,6 +152,7 @@ def test_the_refit_replays_the_schedule() -> None:
         one.advance()
     refit = train_refit(TASK, data, plan, schedule[0][1], [0], schedule=schedule)
     assert [row["validation_loss"] for row in refit.history] == [value for _, value in one.ended[0].curve]
+    assert refit.params == schedule[-1][1]
     assert [row["lr"] for row in refit.history] == [0.01] * 2 + [0.05] * 3 + [0.001] * 3
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from ray import tune
 
+from search_spaces.limits import OUT_OF_TIME
 from search_spaces.outcome import State
+from search_spaces.rungs import Rule, Rungs
 from search_spaces.sections import TaskOptions
 from trainables import trainable
 from trainables.folds import all_rows, search_splits
@@ -84,3 +89,47 @@ def test_a_cohort_that_cannot_be_made_fails_with_its_reason(
     (report,) = steps(worker(job, CohortConfig("a", TRIALS)))
     assert [(o.number, o.state) for o in report.ended] == [(n, State.FAIL) for n in range(3)]
     assert all((o.reason or "").startswith("MemoryError: no room for the stack") for o in report.ended)
+
+
+def test_rungs_see_the_mean_over_folds_of_every_trial_that_came_so_far(local_ray: None, job: Job) -> None:
+    """Of those too that run out of patience there, as their curves in the database will have it after a resume."""
+    epochs = tuple(range(1, EPOCHS))
+    rungs = ray.remote(num_cpus=0)(Rungs).remote(Rule(epochs, percentile=0))  # who is worse than all others stops
+    impatient = replace(job, rungs=rungs, rung_epochs=epochs, plan=replace(job.plan, patience=1))
+    trials = (*TRIALS, (3, {"width": 8, "lr": 1e-12, "optimizer": "sgd"}), (4, {"width": 8, "lr": 1e-11}))
+    reports = steps(worker(impatient, CohortConfig("a", trials)))
+    ended = {o.number: o for report in reports for o in report.ended}
+    assert {o.state for o in ended.values()} == {State.COMPLETE, State.PRUNED}
+    assert any(o.epochs in epochs for o in ended.values() if o.state is State.COMPLETE), "out of patience at a rung"
+    folds = {(n, e.epoch): e.folds for report in reports for n, found in report.epochs.items() for e in found}
+    state = ray.get(rungs.state.remote())
+    assert state == {e: {n: v for n, o in ended.items() for at, v in o.curve if at == e} for e in epochs}
+    assert all(v == pytest.approx(sum(folds[n, e]) / 2) for e, values in state.items() for n, v in values.items())
+
+
+def test_at_the_deadline_trials_stop_after_their_epoch(local_ray: None, job: Job) -> None:
+    late = worker(replace(job, deadline=time.time() + 1e6), CohortConfig("a", TRIALS))
+    before = late.step()["report"]
+    late._job = replace(late._job, deadline=0.0)
+    after = late.step()
+    ended = after["report"].ended
+    assert after["done"] and [o.number for o in ended] == [0, 1, 2]
+    assert {(o.state, o.epochs, o.reason) for o in ended} == {(State.PRUNED, 1, OUT_OF_TIME)}
+    assert [o.value for o in ended] == [before.epochs[o.number][0].value for o in ended]
+
+
+def test_what_begins_after_the_deadline_trains_nothing(local_ray: None, job: Job) -> None:
+    (report,) = steps(worker(replace(job, deadline=0.0), CohortConfig("a", TRIALS)))
+    assert {(o.state, o.epochs, o.value) for o in report.ended} == {(State.PRUNED, 0, None)}
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_where_no_trial_has_completed_the_best_one_still_does(local_ray: None, job: Job, begun: bool) -> None:
+    first = worker(replace(job, deadline=None if begun else 0.0), CohortConfig("a", TRIALS, first=True))
+    values = {n: e[0].value for n, e in first.step()["report"].epochs.items()} if begun else {0: 0.0}
+    first._job = replace(first._job, deadline=0.0)
+    ended = [o for report in steps(first) for o in report.ended]
+    best = min(values, key=lambda n: values[n])
+    assert {o.number: (o.state, o.epochs) for o in ended if o.number == best} == {best: (State.COMPLETE, EPOCHS)}
+    if begun:
+        assert {o.state for o in ended if o.number != best} == {State.PRUNED} and len(ended) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import os
@@ -12,6 +13,7 @@ from typing import Any
 
 from search_spaces.errors import TaskError, reason, unknown
 from search_spaces.sections import TaskOptions
+from search_spaces.study import Study
 from trainables.task import Task
 from trainables.tasks.colored_usps import ColoredUsps
 from trainables.tasks.digits import Digits
@@ -60,6 +62,23 @@ def make_task(name: str, options: Mapping[str, Any], module_dir: str | None = No
         raise
     except Exception as error:
         raise TaskError(f"task_options: {name} cannot be made from {dict(options)}: {reason(error)}") from error
+
+
+def task_of(study: Study, task: Task | None = None) -> Task:
+    """The task of a study, with the study's first objective, where it names one, as its metric.
+
+    Args:
+        study: names the task.
+        task: a task object, instead of the one that the study names; it is not changed.
+
+    Raises:
+        TaskError: see :func:`make_task`.
+    """
+    task = task or make_task(study.task, study.task_options.own, study.module_dir)
+    for objective in study.named_objectives[:1]:
+        task = copy.copy(task)
+        vars(task).update(metric=objective.metric, mode=objective.mode)
+    return task
 
 
 def user_module(task: Task) -> ModuleType | None:

@@ -1,0 +1,83 @@
+"""Finding the earlier study that ``search.warm_start`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from analysis.result import StudyResult
+from search_spaces.errors import StudyError, TunefleetError, reason
+from search_spaces.objectives import Mode
+from search_spaces.study import Study
+from search_spaces.warm_start import SUFFIX, completed, fitting, remember, remembered
+
+
+def past_trials(
+    study: Study, storage: BaseStorage, mode: Mode, metric: str, say: Callable[[str], None], fresh: bool
+) -> list[FrozenTrial]:
+    """The trials of an earlier study that inform this one; none without ``search.warm_start``.
+
+    A study that goes on has its own copy of them; a fresh one makes it, and says how many there are.
+
+    Raises:
+        StudyError: if there is no such study, its direction is another, or none of its trials fits the space.
+    """
+    source = study.search.warm_start
+    if source is None:
+        return []
+    if not fresh and (known := remembered(storage, study.name, mode)) is not None:
+        return known
+    earlier = _find(source)
+    direction = StudyDirection.MINIMIZE if mode == "min" else StudyDirection.MAXIMIZE
+    if earlier.directions != [direction]:
+        theirs = " and ".join(f"{one.name.lower()}d" for one in earlier.directions)
+        raise StudyError(
+            f"search.warm_start: the values of this study are {direction.name.lower()}d, those of {source} {theirs}"
+        )
+    trials = completed(earlier.get_trials(deepcopy=False))
+    if not trials:
+        raise StudyError(f"search.warm_start: no trial of {source} has completed")
+    fit, why = fitting(trials, study.search_space)
+    if not fit:
+        raise StudyError(
+            f"search.warm_start: none of the {len(trials)} completed trials of {source} fits this space, the first "
+            f"because of {why}"
+        )
+    remember(storage, study.name, mode, fit, metric)
+    say(f"warm start: {len(fit)} of {len(trials)} completed trials of {source} fit this space")
+    return remembered(storage, study.name, mode) or []
+
+
+def _find(source: str) -> optuna.Study:
+    if "://" not in source:
+        return _in_folder(Path(source))
+    url, _, name = source.partition("#")
+    file = Path(url.removeprefix("sqlite:///").partition("?")[0])
+    if url.startswith("sqlite:///") and not file.is_file():  # which Optuna would make
+        raise StudyError(f"search.warm_start: there is no database {file}")
+    try:
+        storage = RDBStorage(url, skip_table_creation=True)
+        names = sorted(one.study_name for one in storage.get_all_studies() if not one.study_name.endswith(SUFFIX))
+    except Exception as error:  # whatever the database's driver raises
+        raise StudyError(f"search.warm_start: {url} cannot be read as an Optuna database, {reason(error)}") from error
+    listed = ", ".join(names) or "none"
+    if name and name not in names:
+        raise StudyError(f"search.warm_start: {url} holds no study '{name}'; it has: {listed}")
+    if not name and len(names) != 1:
+        raise StudyError(f"search.warm_start: add #NAME to {url}, which holds {len(names)} studies: {listed}")
+    return optuna.load_study(study_name=name or names[0], storage=storage)
+
+
+def _in_folder(folder: Path) -> optuna.Study:
+    try:
+        result = StudyResult(folder)
+        if not result.frozen_trials:
+            raise StudyError(f"{folder}: this study has no trials yet")
+        return result.optuna_study
+    except TunefleetError as error:
+        raise StudyError(f"search.warm_start: {error}") from error

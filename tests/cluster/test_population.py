@@ -1,0 +1,67 @@
+"""Population-based training through Ray: in one cohort, and by Ray Tune's own schedulers with checkpoints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from analysis.result import StudyResult
+from cluster.runner import run
+from search_spaces.study import Study
+
+POPULATION = 4
+STUDY: dict[str, Any] = {
+    "task": "digits",
+    "task_options": {"epochs": 4, "subset": 300},
+    "space": {
+        "optimizer": "sgd",
+        "width": 16,
+        "lr": {"low": 1e-2, "high": 0.5, "log": True},
+        "dropout": {"low": 0.0, "high": 0.5},
+    },
+    "refit": {"subset": 300},
+}
+
+
+def study(trials: int = POPULATION, **pbt: Any) -> Study:
+    """Small networks, a round after every epoch."""
+    return Study(**STUDY, search={"seed": 1, "trials": trials, "pbt": {"population": POPULATION, **pbt}})
+
+
+def check(result: StudyResult, trials: int = POPULATION) -> list[list[Any]]:
+    """What holds however a population was trained; returns the schedules that there are."""
+    assert [t.state for t in result.frozen_trials] == [TrialState.COMPLETE] * trials
+    assert all(t.user_attrs["epochs"] == 4 for t in result.frozen_trials)
+    assert all(len(t.intermediate_values) == 4 for t in result.frozen_trials)
+    schedules = [json.loads(t.user_attrs["schedule"]) for t in result.frozen_trials if "schedule" in t.user_attrs]
+    for schedule in schedules:
+        epochs = [epoch for epoch, _ in schedule]
+        assert epochs == sorted(set(epochs)) and epochs[0] == 0 and epochs[-1] < 4
+        for _, params in schedule:
+            result.study.search_space.check(params, "schedule")
+    assert result.best.value < 1.5
+    assert result.refit.params == result.best.params
+    return schedules
+
+
+def test_two_populations_in_cohorts_of_their_own(local_ray: None, tmp_path: Path) -> None:
+    result = run(study(trials=2 * POPULATION), out=tmp_path / "out")
+    assert check(result, 2 * POPULATION)
+    again = run(study(trials=2 * POPULATION), out=tmp_path / "again")
+    assert [t.values for t in again.frozen_trials] == [t.values for t in result.frozen_trials]
+    if result.best.schedule:
+        rates = result.history.set_index("epoch")["lr"]
+        for epoch, params in result.best.schedule:
+            if epoch < len(rates):
+                assert rates[epoch + 1] == pytest.approx(params["lr"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("explore", ["perturb", "pb2"])
+def test_ray_tunes_schedulers(explore: str, local_ray: None, tmp_path: Path) -> None:
+    assert check(run(study(engine="ray", explore=explore), out=tmp_path / "out"))

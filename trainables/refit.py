@@ -75,7 +75,12 @@ def train_refit(
     states = [{k: v.cpu() for k, v in cohort.weights[number][0].items()} for number in finished]
     kept = [row for row in history if row["seed"] in finished]
     failures = [str(o.reason) for o in outcomes if o.state is not State.COMPLETE]
-    return Refit(dict(schedule[-1][1] if schedule else params), states, sorted(kept, key=lambda row: (row["seed"], row["epoch"])), failures)
+    return Refit(
+        dict(schedule[-1][1] if schedule else params),
+        states,
+        sorted(kept, key=lambda row: (row["seed"], row["epoch"])),
+        failures,
+    )
 
 
 def joined(parts: Sequence[Refit]) -> Refit:

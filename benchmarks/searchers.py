@@ -1,7 +1,8 @@
 """Which searcher finds more in the same number of epochs: on three functions with known optima, and on ``digits``.
 
 Run it with ``.venv/bin/python -m benchmarks.searchers [functions] [digits] [--seeds N]`` from the repository's root.
-What is in ``records.jsonl`` already is skipped, unless its settings have changed. On the functions trials are proposed
+What is in ``records.jsonl`` already is skipped, unless its settings have changed; ``--again METHOD``, for one whose code
+has changed, measures it once more. On the functions trials are proposed
 by the study's own proposer and trained as cohorts, in this process; ``digits`` runs on Ray Tune, as every study does,
 without the refit. ``gp`` is left out: its 200 proposals take a minute, 60 times as long as all others.
 """
@@ -185,11 +186,13 @@ def peer_on_digits(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return optuna_search_and_asha(prepare(_digits(settings, seed)), WORKERS)
 
 
-def record(task: str, method: str, settings: object, seed: int, measure: Callable[[], dict[str, Any]]) -> None:
-    """Measure and append, unless a record with these settings is there."""
+def record(
+    task: str, method: str, settings: object, seed: int, again: bool, measure: Callable[[], dict[str, Any]]
+) -> None:
+    """Measure and append, unless a record with these settings is there and is not to be made ``again``."""
     about = {"problem": PROBLEM, "task": task, "method": method, "seed": seed}
     digest = hashlib.sha256(json.dumps([about, settings], sort_keys=True).encode()).hexdigest()[:12]
-    if any(r.get("digest") == digest for r in records.read()):
+    if not again and any(r.get("digest") == digest for r in records.read()):
         return
     started = time.perf_counter()
     measured = {"seconds": 0.0} | measure()
@@ -200,7 +203,7 @@ def record(task: str, method: str, settings: object, seed: int, measure: Callabl
     sys.stdout.flush()
 
 
-def functions(seeds: int) -> None:
+def functions(seeds: int, again: list[str]) -> None:
     """Every method on every function, seed by seed."""
     for seed in range(seeds):
         for name, kind in FUNCTIONS.items():
@@ -208,20 +211,22 @@ def functions(seeds: int) -> None:
                 if method in NUMBERS_ONLY and not kind.numbers_only:
                     continue
                 said = [settings, EVALUATIONS, WORKERS, kind.space, kind.noise]
-                record(name, method, said, seed, lambda n=name, m=method, s=seed: on_function(n, m, s))  # type: ignore[misc]
+                record(name, method, said, seed, method in again, lambda n=name, m=method, s=seed: on_function(n, m, s))  # type: ignore[misc]
 
 
-def digits(seeds: int) -> None:
+def digits(seeds: int, again: list[str]) -> None:
     """Every method on ``digits``, seed by seed; Ray Tune's own, which takes longer, on the first few seeds."""
     file = read_yaml(shipped_studies()["digits"])["space"]
     with ray_session("local"):
         for seed in range(seeds):
             for method, settings in (ON_DIGITS | ON_ONE_NETWORK).items():
                 said = [settings, TRIALS, EPOCHS, file]
-                record("digits", method, said, seed, lambda o=settings, s=seed: on_digits(o, s))  # type: ignore[misc]
+                record("digits", method, said, seed, method in again, lambda o=settings, s=seed: on_digits(o, s))  # type: ignore[misc]
             if seed < PEER_SEEDS:
                 said = [ASHA, TRIALS, EPOCHS, file]
-                record("digits", records.PEER, said, seed, lambda s=seed: peer_on_digits(ASHA, s))  # type: ignore[misc]
+                record(
+                    "digits", records.PEER, said, seed, records.PEER in again, lambda s=seed: peer_on_digits(ASHA, s)
+                )  # type: ignore[misc]
             records.write_results()
 
 
@@ -230,14 +235,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare searchers.")
     parser.add_argument("parts", nargs="*", choices=["functions", "digits"], default=["functions", "digits"])
     parser.add_argument("--seeds", type=int, help=f"by default {FUNCTION_SEEDS} and {DIGITS_SEEDS}")
+    parser.add_argument("--again", action="append", default=[], metavar="METHOD", help="measure it once more")
     options = parser.parse_args()
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if "functions" in options.parts:
-        functions(options.seeds or FUNCTION_SEEDS)
+        functions(options.seeds or FUNCTION_SEEDS, options.again)
         records.write_results()
     if "digits" in options.parts:
-        digits(options.seeds or DIGITS_SEEDS)
+        digits(options.seeds or DIGITS_SEEDS, options.again)
 
 
 if __name__ == "__main__":

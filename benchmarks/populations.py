@@ -20,7 +20,7 @@ PROBLEM = "populations"
 METHODS = {"one cohort": "cohort", "Ray Tune's PopulationBasedTraining": "ray"}
 STUDY: dict[str, Any] = {
     "task": "digits",
-    "task_options": {"epochs": 12},
+    "task_options": {"epochs": 24},
     "space": {
         "width": 32,
         "optimizer": "sgd",
@@ -30,7 +30,7 @@ STUDY: dict[str, Any] = {
         "dropout": {"low": 0.0, "high": 0.5},
     },
 }
-POPULATION = {"population": 8, "interval": 2}
+POPULATION = {"population": 16, "interval": 2}
 
 
 def run(engine: str, seed: int) -> tuple[float, float]:

@@ -163,7 +163,7 @@ def _populations(runs: list[Record]) -> list[str]:
     methods = list(dict.fromkeys(r["method"] for r in last))
     seconds = {m: [r["seconds"] for r in last if r["method"] == m] for m in methods}
     lines = [
-        "Population-based training of small networks on `digits`, 8 members, 12 epochs, a round after every second; search only.",
+        "Population-based training of small networks on `digits`, 16 members, 24 epochs, a round after every second; search only.",
         "",
         hardware(last[-1]),
         "",
@@ -189,7 +189,7 @@ def _searchers(runs: list[Record]) -> list[str]:
     last = {(r["task"], r["method"], r["seed"]): r for r in runs}
     tasks = list(dict.fromkeys(task for task, _, _ in last))
     lines = [
-        "Searchers at the same number of epochs: 200 evaluations of a function (an evaluation is a trial of one epoch), and 60",
+        "Searchers at the same number of epochs: 200 evaluations of a function (an evaluation is a trial of one epoch), and 40",
         "trials of 27 epochs of the study `digits` without its early stopping. Below, the value of a function is the true one",
         "at the point that looked best, above the known optimum; that of `digits` is the validation loss. Medians over seeds,",
         "quartiles in brackets. The functions (`problems.py`) are Hartmann's in 3 dimensions on one branch and in 6 on the",
@@ -246,7 +246,7 @@ def _early_stopping(last: dict[tuple[str, str, int], Record]) -> list[str]:
         ratios = [ours["seconds"] / r["seconds"] for ours, r in both]
         lines += [
             "",
-            "TPE with ASHA, 60 trials, beside Ray Tune's own on the same seeds, in turn:",
+            "TPE with ASHA, 40 trials, beside Ray Tune's own on the same seeds, in turn:",
             "",
             "| method | value | epochs | seconds | tunefleet's share of the time |",
             "|---|---|---|---|---|",

@@ -129,7 +129,9 @@ class Gp(Sampler):
 
     def draws(self, space: Space, seed: int) -> Draws:
         """See :meth:`Sampler.draws`."""
-        return lambda number: _quiet(GPSampler, seed=draw_seed(seed, number), **self.model_dump())
+        return lambda number: _quiet(
+            GPSampler, seed=draw_seed(seed, number), warn_independent_sampling=False, **self.model_dump()
+        )
 
 
 class Cmaes(Sampler):
@@ -145,7 +147,9 @@ class Cmaes(Sampler):
 
     def draws(self, space: Space, seed: int) -> Draws:
         """See :meth:`Sampler.draws`."""
-        return lambda number: _quiet(CmaEsSampler, seed=draw_seed(seed, number), **self.model_dump())
+        return lambda number: _quiet(
+            CmaEsSampler, seed=draw_seed(seed, number), warn_independent_sampling=False, **self.model_dump()
+        )
 
     def informed_draws(self, space: Space, seed: int, past: Sequence[FrozenTrial]) -> Draws:
         """The first generation is drawn around the best past trials (warm-starting CMA-ES, Nomura et al. 2021).

@@ -195,7 +195,7 @@ def _searchers(runs: list[Record]) -> list[str]:
         "quartiles in brackets. The functions (`problems.py`) are Hartmann's in 3 dimensions on one branch and in 6 on the",
         "other (conditional), an NK landscape of 8 genes with 5 alleles (categorical), and Hartmann's in 6 with noise of 0.2",
         "(noisy). `genetic` has a population of 20 (10 on `digits`), `pbt` one of 20 over 10 epochs, whose worse half",
-        "changes after each, with a resample probability of 0.1 (on `digits` 3 of 27 epochs, the worst quarter after every",
+        "changes after each, with a resample probability of 0.1 (on `digits` 2 of 27 epochs, the worst quarter after every",
         "third, 0.25). A member that stays as it is evaluates the same point again: `pbt` sees 110 points. It takes no conditions: on the conditional",
         "function it searches both branches' parameters at once, of which one half does nothing. On `digits` it cannot change",
         "the network, so depth, width, activation, optimizer and batch size are fixed for it (one network); it is compared",

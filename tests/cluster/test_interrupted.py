@@ -138,6 +138,24 @@ def test_rungs_are_kept(start: Any) -> None:
     assert sum(t["state"] == "PRUNED" for t in late) >= len(late) / 2  # an empty first rung lets everyone pass
 
 
+def test_a_killed_population_goes_on_as_if_nothing_had_happened(start: Any, tmp_path: Path) -> None:
+    pbt = ("--set", "search.pbt={population: 12, interval: 2}", "--set", "space.width=16")
+    run = start(*pbt)
+    run.wait_for(12)
+    os.killpg(run.process.pid, signal.SIGKILL)
+    run.process.communicate()
+    tunefleet(run.folder, "resume", "out")
+    other = tmp_path / "undisturbed"
+    other.mkdir()
+    (other / "s.yaml").write_text(STUDY)
+    tunefleet(other, "run", "s.yaml", "--out", "out", *pbt)
+    after = trials(run.folder)
+    assert [t["state"] for t in after] == ["COMPLETE"] * 36
+    assert after == trials(other)
+    shown = [json.loads(tunefleet(folder, "show", "out", "--json"))["best"] for folder in (run.folder, other)]
+    assert shown[0] == shown[1]
+
+
 @pytest.mark.parametrize("ended", [0, 10])
 def test_ctrl_c(start: Any, ended: int) -> None:
     run = start()

@@ -1,10 +1,9 @@
 """Which searcher finds more in the same number of epochs: on three functions with known optima, and on ``digits``.
 
-Run it with ``.venv/bin/python -m benchmarks.searchers [functions] [digits] [--seeds N]`` from the repository's root.
-What is in ``records.jsonl`` already is skipped, unless its settings have changed; ``--again METHOD``, for one whose code
-has changed, measures it once more. On the functions trials are proposed
-by the study's own proposer and trained as cohorts, in this process; ``digits`` runs on Ray Tune, as every study does,
-without the refit. ``gp`` is left out: its 200 proposals take a minute, 60 times as long as all others.
+Run it with ``.venv/bin/python -m benchmarks.searchers [functions] [digits] [peer] [--seeds FIRST LAST]`` from the
+repository's root. What is in ``records.jsonl`` already is skipped, unless its settings have changed; ``--again METHOD``,
+for one whose code has changed, measures it once more. Trials are proposed by the study's own proposer and trained as
+cohorts, in this process; ``peer`` runs whole searches on Ray, and Ray Tune's own beside them. ``gp`` is left out: its 200 proposals take a minute, 60 times as long as all others.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +26,26 @@ from analysis.study_dir import StudyDir
 from benchmarks import records
 from benchmarks.problems import FUNCTIONS, Function
 from benchmarks.ray_peer import optuna_search_and_asha
-from cluster.prepared import prepare
+from cluster.prepared import Prepared, prepare
 from cluster.ray_session import ray_session
 from cluster.recorder import Listener
 from cluster.search import search
 from search_spaces import Study
+from search_spaces.cohorts import form_cohorts
 from search_spaces.database import TrialDatabase, memory_database, open_storage
-from search_spaces.outcome import State
+from search_spaces.outcome import Outcome, State
 from search_spaces.proposer import Proposer
+from search_spaces.rungs import Decision, Rungs
 from search_spaces.study import shipped_studies
 from search_spaces.yaml_file import read_yaml
 from trainables.cohort import Cohort
 from trainables.fused import Traces
 from trainables.plan import Data
 from trainables.report import CohortReport
+from trainables.shape import trial_shape
 
 PROBLEM = records.SEARCHERS
-FUNCTION_SEEDS, DIGITS_SEEDS, PEER_SEEDS = 20, 10, 3
+CPU = torch.device("cpu")
 WORKERS = 2
 """As many as two cores give a study, so that samplers which learn have as many trials pending."""
 
@@ -76,12 +79,11 @@ ON_DIGITS: dict[str, Settings] = {
     "tpe": {"search.sampler": "tpe"},
     "genetic": {"search.sampler": "genetic", "search.options.population": 10},
     "random + asha": {"search.sampler": "random", "search.trials": MORE * TRIALS, **ASHA},
-    "tpe + asha": {"search.sampler": "tpe", **ASHA},
 }
 """What each method changes in the shipped study; its own early stopping is taken out first."""
 
 BESIDE_PEER = "tpe + asha"
-"""Runs on the seeds of Ray Tune's own, to be compared with it."""
+"""Ours on Ray, to be compared with Ray Tune's own."""
 
 ONE_NETWORK: Settings = {
     "space": {
@@ -104,29 +106,61 @@ ON_ONE_NETWORK: dict[str, Settings] = {
 }
 
 
+@dataclass
+class Progress(Listener):
+    """Counts the epochs of all trials, and notes when a completed one was better than all before."""
+
+    epochs: int = 0
+    steps: list[tuple[int, float]] = field(default_factory=list)
+
+    def cohort_progress(self, report: CohortReport) -> None:
+        """See :class:`Listener`."""
+        self.note(sum(len(epochs) for epochs in report.epochs.values()), report.ended)
+
+    def note(self, epochs: int, ended: Sequence[Outcome]) -> None:
+        """So many epochs more, and the trials that ended with them."""
+        self.epochs += epochs
+        for outcome in ended:
+            value = outcome.value
+            better = value is not None and (not self.steps or value < self.steps[-1][1])
+            if outcome.state is State.COMPLETE and value is not None and better:
+                self.steps.append((self.epochs, value))
+
+
+def search_here(study: Study, prepared: Prepared) -> tuple[TrialDatabase, Progress]:
+    """A search in this process: the proposer's trials as cohorts one after the other, judged as a worker judges them."""
+    proposer = Proposer(study, memory := memory_database(study.name, prepared.task.mode), prepared.task.mode)
+    data, plan = Data.on(CPU, prepared.inputs, prepared.targets), prepared.plan()
+    rounds, rungs = prepared.population, Rungs(**prepared.rungs) if prepared.rungs else None
+    traces: Traces = {}
+    progress = Progress()
+    while proposals := proposer.ask(study.concurrency(WORKERS)):
+        shaped = [(p, trial_shape(prepared.task, p.params, plan.splits, CPU)) for p in proposals]
+        for formed in form_cohorts(shaped, workers=1):
+            cohort = Cohort(prepared.task, data, plan, [(p.number, p.params) for p in formed.trials], traces)
+            while cohort.live:
+                values = {number: epoch.value for number, epoch in cohort.advance().items()}
+                if rungs is not None:
+                    judged = rungs.report(cohort.epoch, values)
+                    cohort.stop(n for n in cohort.live if judged[n] is Decision.STOP)
+                if rounds is not None and rounds.due(cohort.epoch):
+                    living = {n: values[n] for n in cohort.live}
+                    for move in rounds.moves(cohort.epoch, living, {n: cohort.params(n) for n in living}):
+                        cohort.exploit(move.target, move.source, move.params)
+                ended, cohort.ended = cohort.ended, []
+                progress.note(len(values), ended)
+                for outcome in ended:
+                    proposer.tell(outcome)
+    return memory, progress
+
+
 def on_function(name: str, method: str, seed: int) -> dict[str, Any]:
     """One search of a function: the true value at the point that looked best, above the optimum."""
     task = FUNCTIONS[name]()
     study = _function_study(name, task, method, seed)
-    prepared = prepare(study, task)
-    proposer = Proposer(study, memory := memory_database(study.name, "min"), "min")
-    data = Data.on(torch.device("cpu"), prepared.inputs, prepared.targets)
-    traces: Traces = {}
-    epochs = 0
-    while proposals := proposer.ask(study.concurrency(WORKERS)):
-        cohort = Cohort(task, data, prepared.plan(), [(p.number, p.params) for p in proposals], traces)
-        while cohort.live:
-            results = cohort.advance()
-            epochs += len(results)
-            rounds = prepared.population
-            if rounds is not None and cohort.live:  # as ``trainables.trainable`` does it
-                values = {number: results[number].value for number in cohort.live}
-                for move in rounds.moves(cohort.epoch, values, {n: cohort.params(n) for n in cohort.live}):
-                    cohort.exploit(move.target, move.source, move.params)
-        for outcome in cohort.ended:
-            proposer.tell(outcome)
+    memory, progress = search_here(study, prepare(study, task))
     best = min((t for t in memory.trials() if t.value is not None), key=lambda t: t.value or 0.0)
-    return {"epochs": epochs, "value": best.user_attrs["truth"] - task.optimum}
+    return {"epochs": progress.epochs, "value": best.user_attrs["truth"] - task.optimum}
 
 
 def _function_study(name: str, task: Function, method: str, seed: int) -> Study:
@@ -143,40 +177,32 @@ def _function_study(name: str, task: Function, method: str, seed: int) -> Study:
     )
 
 
-class Progress(Listener):
-    """Counts the epochs of all trials, and notes when a completed one was better than all before."""
-
-    def __init__(self) -> None:
-        self.epochs = 0
-        self.steps: list[tuple[int, float]] = []
-
-    def cohort_progress(self, report: CohortReport) -> None:
-        """See :class:`Listener`."""
-        self.epochs += sum(len(epochs) for epochs in report.epochs.values())
-        for outcome in report.ended:
-            value = outcome.value
-            better = value is not None and (not self.steps or value < self.steps[-1][1])
-            if outcome.state is State.COMPLETE and value is not None and better:
-                self.steps.append((self.epochs, value))
-
-
 def _digits(settings: Mapping[str, Any], seed: int) -> Study:
     sizes = {"task_options.epochs": EPOCHS, "search.trials": TRIALS, "search.seed": seed, "early_stopping": {}}
     return Study.load("digits", {"search.sampler": "random", **sizes, **settings})
 
 
 def on_digits(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """One search of ``digits``; needs a connection to Ray."""
+    """One search of ``digits``."""
+    study = _digits(settings, seed)
+    _, progress = search_here(study, prepare(study))
+    return _result(study, progress)
+
+
+def on_ray(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """One search of ``digits`` as every study is run; needs a connection to Ray."""
     prepared = prepare(study := _digits(settings, seed))
     progress = Progress()
-    started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         made = StudyDir.create(Path(folder) / "out", study)
         storage = open_storage(made.journal, None)
         database = TrialDatabase(storage, study.name, prepared.task.mode, prepared.rung_epochs)
         search(made, prepared, database, Proposer(study, database, prepared.task.mode), progress)
+    return _result(study, progress)
+
+
+def _result(study: Study, progress: Progress) -> dict[str, Any]:
     return {
-        "seconds": round(time.perf_counter() - started, 2),
         "trials": study.trials,
         "epochs": progress.epochs,
         "value": progress.steps[-1][1],
@@ -206,9 +232,9 @@ def record(
     sys.stdout.flush()
 
 
-def functions(seeds: int, again: list[str]) -> None:
+def functions(seeds: range, again: list[str]) -> None:
     """Every method on every function, seed by seed."""
-    for seed in range(seeds):
+    for seed in seeds:
         for name, kind in FUNCTIONS.items():
             for method, settings in ON_FUNCTIONS.items():
                 if method in NUMBERS_ONLY and not kind.numbers_only:
@@ -217,38 +243,53 @@ def functions(seeds: int, again: list[str]) -> None:
                 record(name, method, said, seed, method in again, lambda n=name, m=method, s=seed: on_function(n, m, s))  # type: ignore[misc]
 
 
-def digits(seeds: int, again: list[str]) -> None:
-    """Every method on ``digits``, seed by seed; Ray Tune's own, which takes longer, on the first few seeds."""
-    file = read_yaml(shipped_studies()["digits"])["space"]
+def digits(seeds: range, again: list[str]) -> None:
+    """Every method on ``digits``, seed by seed."""
+    for seed in seeds:
+        for method, settings in (ON_DIGITS | ON_ONE_NETWORK).items():
+            said = [settings, TRIALS, EPOCHS, _space()]
+            record("digits", method, said, seed, method in again, lambda o=settings, s=seed: on_digits(o, s))  # type: ignore[misc]
+
+
+def peer(seeds: range, again: list[str]) -> None:
+    """TPE with ASHA on Ray: ours and Ray Tune's own in turn, seed by seed."""
+    methods: dict[str, Callable[[Mapping[str, Any], int], dict[str, Any]]] = {
+        BESIDE_PEER: on_ray,
+        records.PEER: peer_on_digits,
+    }
+    settings = {"search.sampler": "tpe", **ASHA}
     with ray_session("local"):
-        for seed in range(seeds):
-            for method, settings in (ON_DIGITS | ON_ONE_NETWORK).items():
-                if method == BESIDE_PEER and seed >= PEER_SEEDS:
-                    continue
-                said = [settings, TRIALS, EPOCHS, file]
-                record("digits", method, said, seed, method in again, lambda o=settings, s=seed: on_digits(o, s))  # type: ignore[misc]
-            if seed < PEER_SEEDS:
-                said = [ASHA, TRIALS, EPOCHS, file]
-                record(
-                    "digits", records.PEER, said, seed, records.PEER in again, lambda s=seed: peer_on_digits(ASHA, s)
-                )  # type: ignore[misc]
-            records.write_results()
+        for seed in seeds:
+            for method, run in methods.items():
+                said = [settings, TRIALS, EPOCHS, _space()]
+                record("digits", method, said, seed, method in again, lambda f=run, s=seed: f(settings, s))  # type: ignore[misc]
+
+
+def _space() -> Any:
+    return read_yaml(shipped_studies()["digits"])["space"]
+
+
+PARTS: dict[str, tuple[Callable[[range, list[str]], None], int]] = {
+    "functions": (functions, 20),
+    "digits": (digits, 10),
+    "peer": (peer, 3),
+}
+"""Each with its number of seeds."""
 
 
 def main() -> None:
     """Run what is missing, and write the tables."""
     parser = argparse.ArgumentParser(description="Compare searchers.")
-    parser.add_argument("parts", nargs="*", choices=["functions", "digits"], default=["functions", "digits"])
-    parser.add_argument("--seeds", type=int, help=f"by default {FUNCTION_SEEDS} and {DIGITS_SEEDS}")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default")
+    parser.add_argument("--seeds", type=int, nargs=2, metavar=("FIRST", "LAST"), help="only these")
     parser.add_argument("--again", action="append", default=[], metavar="METHOD", help="measure it once more")
     options = parser.parse_args()
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    if "functions" in options.parts:
-        functions(options.seeds or FUNCTION_SEEDS, options.again)
+    for name in options.parts or PARTS:
+        run, count = PARTS[name]
+        run(range(options.seeds[0], options.seeds[1] + 1) if options.seeds else range(count), options.again)
         records.write_results()
-    if "digits" in options.parts:
-        digits(options.seeds or DIGITS_SEEDS, options.again)
 
 
 if __name__ == "__main__":

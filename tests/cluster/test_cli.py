@@ -115,7 +115,7 @@ def test_a_folder_with_a_study_loses_nothing(
 
 def test_studies_lists_every_shipped_study(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, _ = call(capsys, monkeypatch, "studies")
-    assert code == 0 and "regression_random (regression, 300 trials, random)" in out
+    assert code == 0 and "regression_random (regression, 300 trials, sampler random)" in out
 
 
 def test_run_and_show(

@@ -45,7 +45,7 @@ def search_by_ray(
     blocks = [
         [p for p in unfinished if p.number // size == block] for block in sorted({p.number // size for p in unfinished})
     ]
-    while blocks or proposer.remaining:
+    while blocks or proposer.room:
         members = blocks.pop(0) if blocks else list(proposer.ask(size))
         _train(folder, job, population, members, recorder, need)
 

@@ -274,3 +274,7 @@ def _complain(text: str) -> None:
 
 def _say(text: str) -> None:
     _console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -43,6 +43,7 @@ def test_a_finished_study_is_extended(local_ray: None, tmp_path: Path) -> None:
     assert [t.params for t in extended.frozen_trials[:3]] == [t.params for t in first.frozen_trials]
 
 
+@pytest.mark.slow
 def test_time_ends_a_warm_started_search(local_ray: None, tmp_path: Path) -> None:
     earlier(tmp_path)
     said: list[str] = []

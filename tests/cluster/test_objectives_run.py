@@ -66,6 +66,7 @@ def test_a_finished_study_opens_again(finished: StudyResult) -> None:
     assert resume(finished.dir.root).summary() == finished.summary()
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_goes_on(local_ray: None, tmp_path: Path) -> None:
     study = digits_study(
         {"sampler": "grid", "trials": 4},

@@ -52,6 +52,7 @@ def test_a_failing_trial_fails_alone_with_its_reason(result: StudyResult, mood: 
     assert set(table[table.params_mood == "good"].state) == {"COMPLETE"}
 
 
+@pytest.mark.slow
 def test_the_search_never_reads_the_test_split(local_ray: None, tmp_path: Path) -> None:
     write_own_task(tmp_path)
     (tmp_path / "line.yaml").write_text(

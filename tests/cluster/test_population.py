@@ -51,6 +51,7 @@ def check(result: StudyResult, trials: int = POPULATION) -> list[list[Any]]:
     return schedules
 
 
+@pytest.mark.slow
 def test_two_populations_in_cohorts_of_their_own(local_ray: None, tmp_path: Path) -> None:
     result = run(study(trials=2 * POPULATION), out=tmp_path / "out")
     assert check(result, 2 * POPULATION)

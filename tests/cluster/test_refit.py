@@ -50,7 +50,7 @@ class Recorded(Digits):
         return Dataset(dataset.inputs, dataset.targets, test=read)
 
 
-@pytest.mark.parametrize("track_test", [False, True])
+@pytest.mark.parametrize("track_test", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_test_split_is_read_once_after_the_last_trial(local_ray: None, track_test: bool, tmp_path: Path) -> None:
     study = digits_study({"trials": 4}, refit={"seeds": 2, "epochs": 2, "track_test": track_test})
     result = run(study, out=tmp_path / "out", task=Recorded(tmp_path / "log"))
@@ -75,6 +75,7 @@ def test_a_broken_test_split_costs_no_trial(local_ray: None, tmp_path: Path) -> 
     assert result.refit.test["accuracy"] > 0.1
 
 
+@pytest.mark.slow
 def test_cross_validation_of_the_chosen_configuration(local_ray: None, tmp_path: Path) -> None:
     study = digits_study({"trials": 2}, refit={"epochs": 2, "folds": 3, "validation": 0.1, "subset": 600})
     result = run(study, out=tmp_path / "out")
@@ -91,6 +92,7 @@ def test_cross_validation_of_the_chosen_configuration(local_ray: None, tmp_path:
         assert f"kfold {name} {value:.5g}" in shown
 
 
+@pytest.mark.slow
 def test_convolutional_seeds_are_spread_over_workers(
     local_ray: None, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

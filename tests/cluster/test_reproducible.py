@@ -40,14 +40,21 @@ def _trials(study: Study, folder: Path) -> list[tuple[Any, ...]]:
     return [(t.number, t.state, t.params, t.value, t.intermediate_values) for t in database.trials()]
 
 
-@pytest.mark.parametrize("stopping", STOPPING)
-@pytest.mark.parametrize("sampler", ["random", "grid", "optuna"])
+QUICK = {("random", "asha"), ("grid", "patience"), ("tpe", "none")}
+EVERY = [
+    pytest.param(sampler, stopping, marks=[] if (sampler, stopping) in QUICK else pytest.mark.slow)
+    for sampler in ("random", "grid", "tpe")
+    for stopping in STOPPING
+]
+
+
+@pytest.mark.parametrize(("sampler", "stopping"), EVERY)
 def test_one_at_a_time(local_ray: None, tmp_path: Path, sampler: str, stopping: str) -> None:
     study = _study(sampler, 1, stopping)
     assert _trials(study, tmp_path / "a") == _trials(study, tmp_path / "b")
 
 
-@pytest.mark.parametrize("concurrency", [4, 6])
+@pytest.mark.parametrize("concurrency", [4, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sampler", ["random", "grid"])
 def test_at_any_concurrency(local_ray: None, tmp_path: Path, sampler: str, concurrency: int) -> None:
     study = _study(sampler, concurrency, "none")

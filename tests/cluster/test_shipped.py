@@ -11,8 +11,8 @@ from cluster.runner import run
 from search_spaces.study import shipped_studies
 from tests.cluster.study_files import shipped_on
 
-QUICK = {"usps", "colored_usps", "fashion_mnist_optuna_dropout"}
-"""Two studies of one trial each, and a search whose refit is cross-validated."""
+QUICK = {"usps", "digits_population"}
+"""A study of one trial, and a population."""
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,11 @@ class Entry:
     drawn: Drawn | Missing
 
 
+def _unchanged(search: Search) -> bool:
+    """Whether a trial's value belongs to the hyperparameters that it began with."""
+    return not schedules.applies(search)
+
+
 def _one_number(fitted: Fitted) -> bool:
     inputs, targets = fitted.train
     sizes = (math.prod(shape) for shape in (inputs.shape[1:], targets.shape[1:], fitted.output_shape))
@@ -84,8 +89,8 @@ SEARCH: tuple[Plot[Search], ...] = (
     Plot("history", "Value of each trial", "search", history.plot),
     Plot("curves", "Learning curves", "search", curves.plot),
     Plot("schedules", "Hyperparameters as networks trained", "search", schedules.plot, schedules.applies),
-    Plot("importances", "Importance of the hyperparameters", "search", importances.plot),
-    Plot("slices", "Value against each hyperparameter", "search", slices.plot),
+    Plot("importances", "Importance of the hyperparameters", "search", importances.plot, _unchanged),
+    Plot("slices", "Value against each hyperparameter", "search", slices.plot, _unchanged),
 )
 NETWORK: tuple[Plot[StudyResult], ...] = (
     Plot("refit_curves", "Refit: curves", "network", refit_curves.plot),

@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from analysis.plots import curves, history, importances, schedules, slices
+from analysis.plots.registry import SEARCH
 from analysis.plots.search import Search
 from analysis.plots.style import Drawn, Missing
 
@@ -277,6 +278,7 @@ def test_schedules_are_those_of_the_network_not_of_the_trial_alone() -> None:
     assert "trial 1, in colour, whose network went through 1 change before" in drawn.caption
 
 
-def test_schedules_are_drawn_for_populations_alone() -> None:
-    assert schedules.applies(search(population()))
-    assert not schedules.applies(search(random_trials(3)))
+def test_a_population_is_drawn_by_its_schedules_not_by_what_its_trials_began_with() -> None:
+    for trials, drawn in ((population(), {"schedules"}), (random_trials(3), {"importances", "slices"})):
+        names = {plot.name for plot in SEARCH if plot.applies(search(trials))}
+        assert names & {"schedules", "importances", "slices"} == drawn

@@ -115,9 +115,12 @@ class Recorder:
         """Record the end of a trial: last of all in the database, so that nothing else is missing once it is there."""
         outcome = self._proposer.judged(outcome)
         self._log.finish(outcome)
-        self._proposer.tell(outcome)
+        again = self._proposer.finished_before(outcome.number)
+        if not again:
+            self._proposer.tell(outcome)
         remove_checkpoint(self._checkpoints, outcome.number)
-        self._listener.trial_ended(outcome)
+        if not again:
+            self._listener.trial_ended(outcome)
 
 
 class ReportCallback(tune.Callback):

@@ -65,12 +65,21 @@ class Proposer:
         self.unfinished: list[Proposal] = []
         for trial in past:
             self._memory.copy(trial)
+        self._finished: set[int] = set()
         for trial in database.trials():
             self._memory.copy(trial)
             self._asked += 1
             if trial.state is TrialState.RUNNING:
                 self.unfinished.append(Proposal(trial.number, trial.params))
+            else:
+                self._finished.add(trial.number)
         self._optuna = optuna.load_study(study_name=study.name, storage=self._memory.storage)
+        if self.population:
+            self._make_whole(self.population)
+
+    def finished_before(self, number: int) -> bool:
+        """Whether an earlier run finished this trial, which runs again only for the others of its population."""
+        return number in self._finished
 
     @property
     def remaining(self) -> int:
@@ -149,6 +158,15 @@ class Proposer:
         if self._started is not None and self.seconds - self._noted >= NOTE_SECONDS:
             self._noted = self.seconds
             self._database.note_seconds(self._noted)
+
+    def _make_whole(self, population: int) -> None:
+        """A population goes on with all its members or not at all: a kill may have come as it was proposed or recorded."""
+        while self._asked % population:
+            self.unfinished.append(self._ask_one())
+        begun = {p.number // population for p in self.unfinished}
+        self.unfinished = [
+            Proposal(t.number, t.params) for t in self._database.trials() if t.number // population in begun
+        ]
 
     def _ask_one(self) -> Proposal:
         self._optuna.sampler = self._sampler(self._asked)

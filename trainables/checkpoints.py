@@ -30,8 +30,9 @@ def load_checkpoint(folder: Path, number: int) -> dict[str, Any] | None:
 
 
 def common_epoch(folder: Path, numbers: Iterable[int]) -> int:
-    """The epoch that the checkpoints of all these trials stand at, of those that have one; 0 where they differ."""
-    epochs = {state["epoch"] for number in numbers if (state := load_checkpoint(folder, number)) is not None}
+    """The epoch that the checkpoints of all these trials stand at; 0 where they differ, or one is missing."""
+    states = [load_checkpoint(folder, number) for number in numbers]
+    epochs = {0 if state is None else int(state["epoch"]) for state in states}
     return epochs.pop() if len(epochs) == 1 else 0
 
 

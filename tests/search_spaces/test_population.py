@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search_spaces.database import memory_database
 from search_spaces.errors import StudyError
+from search_spaces.outcome import Outcome, State
 from search_spaces.population import Pbt, PopulationTraining
+from search_spaces.proposer import Proposer
 from search_spaces.space import Space
 from search_spaces.study import Study
 
@@ -127,3 +130,17 @@ def test_what_ray_tune_moves_about_comes_back() -> None:
             assert one.params_of(config) == pytest.approx(params)
             if explore == "pb2":
                 assert all(0 <= config[name] <= 1 for name in ("lr", "width", "x"))
+
+
+def test_a_population_goes_on_with_all_its_members_or_not_at_all() -> None:
+    one = Study(**{**WITH_PBT, "search": {"seed": 3, "trials": 24, "pbt": {"population": 8}}})
+    database, undisturbed = (memory_database("study", "min") for _ in range(2))
+    expected = Proposer(one, undisturbed, "min").ask(24)
+    begun = Proposer(one, database, "min")
+    begun.ask(19)  # and is killed as it proposes the third population, when it has recorded nine trials
+    for number in range(9):
+        begun.tell(Outcome(number, State.COMPLETE, 1.0, ((1, 1.0),), best_epoch=1))
+    resumed = Proposer(one, database, "min")
+    assert resumed.unfinished == expected[8:]
+    assert [n for n in range(24) if resumed.finished_before(n)] == list(range(9))
+    assert resumed.room == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import hashlib
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from torchvision import datasets
 
 from search_spaces.errors import DataError
 from trainables.task import Array, Pair
@@ -97,3 +99,13 @@ def message(read: Callable[[], object]) -> str:
         read()
     assert "\n" not in str(error.value)
     return str(error.value)
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, url: str, files: dict[str, bytes] | None = None) -> None:
+    """Make torchvision believe that ``url`` is where these archives are published."""
+    sums = {name: hashlib.md5(content).hexdigest() for name, content in (files or {}).items()}
+    for kind in (datasets.MNIST, datasets.FashionMNIST):
+        monkeypatch.setattr(kind, "mirrors", [url])
+        monkeypatch.setattr(kind, "resources", [(gz, sums.get(gz, md5)) for gz, md5 in kind.resources])
+    entries = {k: [url + name, name, sums.get(name, md5)] for k, (_, name, md5) in datasets.USPS.split_list.items()}
+    monkeypatch.setattr(datasets.USPS, "split_list", entries)

@@ -1,4 +1,4 @@
-"""Readers of data sets: tiny files of the real formats, broken ones, downloads from this machine, and the real data."""
+"""Readers of images: tiny files of the real formats, broken ones, downloads from this machine, and the real data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import http.server
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -16,39 +15,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import sklearn.datasets
 from torchvision import datasets
 
-from tests.trainables.data_files import FILES, IMAGES, LABELS, idx, message, usps_file, usps_line, write
+from tests.trainables.data_files import FILES, IMAGES, LABELS, idx, message, publish, usps_file, usps_line, write
 from trainables.readers.images import fashion_mnist, mnist, usps
-from trainables.readers.table import house_prices, read_table
 
 BOTH = pytest.mark.parametrize("train", [True, False])
 
 
-@pytest.fixture(autouse=True)
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The only server, a port that refuses connections, and a cache of this test's own."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-        monkeypatch.setenv("no_proxy", "*")
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        publish(monkeypatch, url)
-        monkeypatch.setattr("sklearn.datasets._openml._SEARCH_NAME", url + "{}")
-        yield url
-
-
-def publish(monkeypatch: pytest.MonkeyPatch, url: str, files: dict[str, bytes] | None = None) -> None:
-    """Make torchvision believe that ``url`` is where these archives are published."""
-    sums = {name: hashlib.md5(content).hexdigest() for name, content in (files or {}).items()}
-    for kind in (datasets.MNIST, datasets.FashionMNIST):
-        monkeypatch.setattr(kind, "mirrors", [url])
-        monkeypatch.setattr(kind, "resources", [(gz, sums.get(gz, md5)) for gz, md5 in kind.resources])
-    entries = {k: [url + name, name, sums.get(name, md5)] for k, (_, name, md5) in datasets.USPS.split_list.items()}
-    monkeypatch.setattr(datasets.USPS, "split_list", entries)
+pytestmark = pytest.mark.usefixtures("mirror")
 
 
 class Silent(http.server.SimpleHTTPRequestHandler):
@@ -254,70 +230,6 @@ def test_broken_usps_files(content: bytes, expected: str, tmp_path: Path) -> Non
     assert message(lambda: usps(tmp_path, True)).startswith(f"{path}: {expected}")
 
 
-def test_columns_come_in_the_order_asked_for(tmp_path: Path) -> None:
-    path = write(tmp_path, {"a.csv": b"x,name,y\n1,a,2.5\n\n-3,b,4e2\n"}) / "a.csv"
-    table = read_table(path, ("y", "x"))
-    assert table.dtype == np.float64
-    assert table.tolist() == [[2.5, 1], [400, -3]]
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (None, "this data file is missing (get it)"),
-        (b"", "cannot be read as a CSV file, EmptyDataError: No columns to parse from file"),
-        (b"\x89PNG\xff\xfe\x00", "cannot be read as a CSV file, UnicodeDecodeError"),
-        (bytes(40), "needs the columns x, y and z, got ?"),
-        (b"x,y,z\n1,2,3\n1,2,3,4\n", "cannot be read as a CSV file, ParserError"),
-        (b"x,y,z\n1,2,3,4\n5,6,7,8\n", "no line may have more cells than the header"),
-        (b"x,z\n1,2\n", "needs the columns x, y and z, got x, z"),
-        (b'x,"a\nb"\n1,2\n', "needs the columns x, y and z, got x, a?b"),
-        (b"x,y,z\n", "must have at least one line below the header"),
-        (b"x,y,z\n1,2,3\n1,,3\n", "every y must be a finite number, line 3 is not: ''"),
-        (b"x,y,z\n1,2,3\n\n1,2\n", "every z must be a finite number, line 4 is not: ''"),
-        (b"x,y,z\n \n\n1,NA,3\n", "every y must be a finite number, line 4 is not: 'NA'"),
-        (b'n,x,y,z\n"a\nb",1,2,3\nc,1,2,3 m\n', "every z must be a finite number, line 4 is not: '3 m'"),
-        (b"x,y,z\n1,-inf,3\n", "every y must be a finite number, line 2 is not: '-inf'"),
-        (b"x,y,z\n1,1e999,3\n", "every y must be a finite number, line 2 is not: 'inf'"),
-        (b"x,y,z\nTrue,2,3\n", "every x must be a finite number, line 2 is not: 'True'"),
-    ],
-)
-def test_broken_tables(content: bytes | None, expected: str, tmp_path: Path) -> None:
-    path = write(tmp_path, {"a.csv": content}) / "a.csv"
-    assert message(lambda: read_table(path, ("x", "y", "z"), "(get it)")).startswith(f"{path}: {expected}")
-
-
-def test_a_folder_is_no_table(tmp_path: Path) -> None:
-    assert message(lambda: read_table(tmp_path, ("x",))).startswith(f"{tmp_path}: cannot be read as a CSV file, IsA")
-    assert message(lambda: read_table(tmp_path / "a", ("x",))) == f"{tmp_path / 'a'}: this data file is missing"
-
-
-HOUSES = pd.DataFrame(
-    {"SalePrice": [9, 8], "GrLivArea": [4, 5], "Id": [1, 2], "YearBuilt": [2, 3], "OverallQual": 1, "TotalBsmtSF": 3}
-)
-
-
-def test_house_prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path / "house_prices", {"house_prices.csv": HOUSES.to_csv(index=False).encode()})
-    monkeypatch.setattr(sklearn.datasets, "fetch_openml", lambda *a, **k: sklearn.utils.Bunch(frame=HOUSES))
-    for folder in (tmp_path, None):
-        features, prices = house_prices(folder)
-        assert features.tolist() == [[1, 2, 3, 4], [1, 3, 3, 5]]
-        assert prices.tolist() == [9, 8]
-
-
-def test_missing_house_prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "house_prices" / "house_prices.csv"
-    expected = f"{path}: this data file is missing (leave out --data to download it)"
-    assert message(lambda: house_prices(tmp_path)) == expected
-    expected = f"{tmp_path}/cache/tunefleet/openml: lacks house_prices, and it cannot be downloaded, URLError: <urlopen"
-    assert message(lambda: house_prices(None)).startswith(expected)
-    broken = HOUSES.assign(YearBuilt=[2, np.nan])
-    monkeypatch.setattr(sklearn.datasets, "fetch_openml", lambda *a, **k: sklearn.utils.Bunch(frame=broken))
-    expected = "house_prices of OpenML: every YearBuilt must be a finite number, row 1 is not: 'nan'"
-    assert message(lambda: house_prices(None)) == expected
-
-
 def test_importing_readers_imports_no_torchvision() -> None:
     code = "import sys, trainables.readers.images, trainables.readers.mat; sys.exit('torchvision' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
@@ -349,12 +261,3 @@ def test_real_images(
         assert np.bincount(labels).tolist() == expected
         assert images.min() == 0
         assert images.max() in (254, 255)
-
-
-def test_real_house_prices(data_dir: Path) -> None:
-    features, prices = house_prices(data_dir)
-    assert features.shape == (1460, 4)
-    assert features.min(0).tolist() == [1, 1872, 0, 334]
-    assert features.max(0).tolist() == [10, 2010, 6110, 5642]
-    assert prices.shape == (1460,)
-    assert (prices.min(), prices.max()) == (34900, 755000)

@@ -141,9 +141,8 @@ def _further(runs: list[Record]) -> list[str]:
 
 
 def _augmentation(runs: list[Record]) -> list[str]:
-    last = [r for r in runs if r["run"] == runs[-1]["run"]]
-    methods = list(dict.fromkeys(r["method"] for r in last))
-    seconds = {m: [r["seconds"] for r in last if r["method"] == m] for m in methods}
+    last, seconds = _in_turn(runs)
+    first, *_ = seconds.values()
     lines = [
         "The convolutional network of `fashion_mnist_augmented`, batches of 128, one thread; rounds in turn, medians.",
         "",
@@ -152,16 +151,25 @@ def _augmentation(runs: list[Record]) -> list[str]:
         "| method | ms per step | times the fixed batch, median of rounds |",
         "|---|---|---|",
     ]
-    for m in methods:
-        ratios = [a / b for a, b in zip(seconds[m], seconds[methods[0]], strict=True)]
-        lines.append(f"| {m} | {1000 * median(seconds[m]) / last[0]['steps']:.1f} | {median(ratios):.2f} |")
+    for m, own in seconds.items():
+        lines.append(f"| {m} | {1000 * median(own) / last[0]['steps']:.1f} | {_share(own, first):.2f} |")
     return lines
 
 
-def _populations(runs: list[Record]) -> list[str]:
+def _in_turn(runs: list[Record]) -> tuple[list[Record], dict[str, list[float]]]:
+    """The records of the last run, and the seconds of each of its methods, which were measured in turn."""
     last = [r for r in runs if r["run"] == runs[-1]["run"]]
-    methods = list(dict.fromkeys(r["method"] for r in last))
-    seconds = {m: [r["seconds"] for r in last if r["method"] == m] for m in methods}
+    return last, {m: [r["seconds"] for r in last if r["method"] == m] for m in dict.fromkeys(r["method"] for r in last)}
+
+
+def _share(own: list[float], others: list[float]) -> float:
+    """Median over rounds of one method's time by another's."""
+    return median(a / b for a, b in zip(own, others, strict=True))
+
+
+def _populations(runs: list[Record]) -> list[str]:
+    last, seconds = _in_turn(runs)
+    *_, slowest = seconds.values()
     lines = [
         "Population-based training of small networks on `digits`, 16 members, 24 epochs, a round after every second; search only.",
         "",
@@ -170,11 +178,10 @@ def _populations(runs: list[Record]) -> list[str]:
         "| method | seconds, median | share of the last's time, median of seeds | best validation loss |",
         "|---|---|---|---|",
     ]
-    for m in methods:
-        shares = [a / b for a, b in zip(seconds[m], seconds[methods[-1]], strict=True)]
+    for m, own in seconds.items():
         best = [r["best"] for r in last if r["method"] == m]
         lines.append(
-            f"| {m} | {median(seconds[m]):.1f} | {median(shares):.3f} | {spread(best, 4)}, {min(best):.4g} to {max(best):.4g} |"
+            f"| {m} | {median(own):.1f} | {_share(own, slowest):.3f} | {spread(best, 4)}, {min(best):.4g} to {max(best):.4g} |"
         )
     return lines
 

@@ -119,15 +119,15 @@ class _MemberCallback(tune.Callback):
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called by Ray Tune when a member begins or goes on; as it begins, its configuration is still its own."""
-        self._numbers.setdefault(trial.trial_id, int(trial.config["number"]))
+        """Called by Ray Tune when a member begins or goes on."""
+        self._number(trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Called by Ray Tune for every result, the last of a member included."""
         report = result.pop("report")
-        number = self._numbers[trial.trial_id]
+        number = self._number(trial)
         run = self._runs[number]
         run.schedule = report.schedule
         epochs = [epoch for every in report.epochs.values() for epoch in every]
@@ -141,4 +141,8 @@ class _MemberCallback(tune.Callback):
         """Called by Ray Tune when a member's worker failed or died."""
         error = trial.get_pickled_error()
         why = reason(error) if error is not None else "its worker failed"
-        self._recorder.tell(self._runs[self._numbers[trial.trial_id]].outcome(State.FAIL, why))
+        self._recorder.tell(self._runs[self._number(trial)].outcome(State.FAIL, why))
+
+    def _number(self, trial: Any) -> int:
+        """Of the trial that a member was when it was first seen: a copy brings along the number of another."""
+        return self._numbers.setdefault(trial.trial_id, int(trial.config["number"]))

@@ -93,14 +93,16 @@ class Recorder:
         config = CohortConfig(f"cohort-{self._cohorts}", trials, cohort.shape.start, first)
         self._cohorts += 1
         for number, params in trials:
-            self._log.start(number, params, fresh=config.start == 0)
+            if not self._proposer.finished(number):
+                self._log.start(number, params, fresh=config.start == 0)
         self._listener.cohort_started(config, self._epochs)
         return config
 
     def record(self, report: CohortReport) -> list[int]:
         """Record a report; returns the numbers of the trials that ended."""
         for number, epochs in report.epochs.items():
-            self._log.epochs(number, epochs)
+            if not self._proposer.finished(number):
+                self._log.epochs(number, epochs)
         ended = {outcome.number for outcome in report.ended}
         for epoch, values in report.rungs:
             for number, value in values.items():
@@ -112,15 +114,16 @@ class Recorder:
         return sorted(ended)
 
     def tell(self, outcome: Outcome) -> None:
-        """Record the end of a trial: last of all in the database, so that nothing else is missing once it is there."""
-        outcome = self._proposer.judged(outcome)
-        self._log.finish(outcome)
-        again = self._proposer.finished_before(outcome.number)
-        if not again:
+        """Record the end of a trial: last of all in the database, so that nothing else is missing once it is there.
+
+        Of a trial that was finished before, and ran again for the others of its population, nothing is recorded.
+        """
+        if not self._proposer.finished(outcome.number):
+            outcome = self._proposer.judged(outcome)
+            self._log.finish(outcome)
             self._proposer.tell(outcome)
-        remove_checkpoint(self._checkpoints, outcome.number)
-        if not again:
             self._listener.trial_ended(outcome)
+        remove_checkpoint(self._checkpoints, outcome.number)
 
 
 class ReportCallback(tune.Callback):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import optuna
@@ -60,12 +61,18 @@ def quasi_random(names: list[str], sequence: str, scramble: bool, seed: int) -> 
         seed: of the scrambling.
     """
 
-    def value(number: int, name: str, distribution: BaseDistribution) -> Any:
+    @lru_cache(maxsize=1)  # a trial's parameters are asked for one by one
+    def point(number: int) -> dict[str, float]:
         engine = SEQUENCES[sequence](len(names), scramble, seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Sobol likes powers of two
-            point = engine.fast_forward(number).random(1)[0] if number else engine.random(1)[0]
-        return at_share(distribution, float(point[names.index(name)]))
+            if number:
+                engine.fast_forward(number)
+            shares = engine.random(1)[0]
+        return dict(zip(names, map(float, shares), strict=True))
+
+    def value(number: int, name: str, distribution: BaseDistribution) -> Any:
+        return at_share(distribution, point(number)[name])
 
     return PointSampler(value)
 

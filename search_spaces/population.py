@@ -16,7 +16,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import Field
 
-from search_spaces.fields import Count, Population, Section, Share
+from search_spaces.fields import Count, OpenShare, Population, Section, Share
 from search_spaces.points import at_share, share_of
 from search_spaces.space import Params, Space
 
@@ -35,7 +35,7 @@ class Pbt(Section):
     quantile: Annotated[float, Field(gt=0, le=0.5, strict=True)] = Field(
         0.25, description="the worst share of a population copies members of the best share"
     )
-    perturb: tuple[Annotated[float, Field(gt=0, lt=1)], Annotated[float, Field(gt=1)]] = Field(
+    perturb: tuple[OpenShare, Annotated[float, Field(gt=1, le=100, strict=True)]] = Field(
         (0.8, 1.2),
         description="factors, one of which multiplies each number; of listed numbers the next or the last is taken, other choices stay",
     )

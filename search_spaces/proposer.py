@@ -77,8 +77,8 @@ class Proposer:
         if self.population:
             self._make_whole(self.population)
 
-    def finished_before(self, number: int) -> bool:
-        """Whether an earlier run finished this trial, which runs again only for the others of its population."""
+    def finished(self, number: int) -> bool:
+        """Whether a trial is finished; one that runs all the same does so for the others of its population."""
         return number in self._finished
 
     @property
@@ -154,6 +154,7 @@ class Proposer:
     def tell(self, outcome: Outcome) -> None:
         """Finish a trial, for the database and for the sampler."""
         self._database.finish(outcome)
+        self._finished.add(outcome.number)
         self._memory.finish(replace(outcome, number=outcome.number + self._past))
         if self._started is not None and self.seconds - self._noted >= NOTE_SECONDS:
             self._noted = self.seconds

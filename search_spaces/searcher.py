@@ -103,8 +103,9 @@ class CohortSearcher(Searcher):
                     self._fail(proposal, CRASHED)
                 return
         if left:
-            # Shaped anew, for trials with a checkpoint go on from there.
-            self._queue[:0] = self._cohorts([(p, self._shape_of(p)) for p in left], pieces=2)
+            # Shaped anew, for trials with a checkpoint go on from there. A population needs all of its members.
+            again = list(cohort.trials) if self._proposer.population else left
+            self._queue[:0] = self._cohorts([(p, self._shape_of(p)) for p in again], pieces=2)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Reports go to the recorder, which calls :meth:`ended`."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from search_spaces.cohorts import Shape
-from search_spaces.errors import StudyError
+from search_spaces.errors import StudyError, TaskError, reason
 from search_spaces.space import Space
 from trainables.folds import Split
 from trainables.recipe import Recipe, network_params
@@ -58,12 +58,17 @@ def check_changeable(task: Task, space: Space, splits: Sequence[Split], device: 
 
     Raises:
         StudyError: naming the parameter.
+        TaskError: if a network cannot be built.
     """
     params = space.corner(last=False)
     key = trial_shape(task, params, splits, device).key
     for p in space.parameters:
         for value in p.ends:
-            if trial_shape(task, {**params, p.name: value}, splits, device).key != key:
+            try:
+                other = trial_shape(task, {**params, p.name: value}, splits, device).key
+            except Exception as error:  # of a user's own network
+                raise TaskError(f"space.{p.name}: no network can be built with {value!r}, {reason(error)}") from error
+            if other != key:
                 raise StudyError(
                     f"space.{p.name}: changes the network itself, and weights are copied only between equal ones; "
                     f"with search.pbt it must be a constant, got {params[p.name]!r} and {value!r}"

@@ -102,6 +102,12 @@ def test_a_population_is_the_default_number_of_trials() -> None:
         ({"search": {"pbt": {"interval": 10}}}, "search.pbt.interval: must be below task_options.epochs (10), got 10"),
         ({"search": {"pbt": {"quantile": 0.6}}}, "search.pbt.quantile: must be less than or equal to 0.5, got 0.6"),
         ({"search": {"pbt": {"perturb": [1.2, 0.8]}}}, "search.pbt.perturb[0]: must be less than 1, got 1.2"),
+        (
+            {"search": {"pbt": {"perturb": [0.8, float("inf")]}}},
+            "search.pbt.perturb[1]: must be less than or equal to 100",
+        ),
+        ({"search": {"pbt": {"perturb": ["0.8", 1.2]}}}, "search.pbt.perturb[0]: must be a valid number, got '0.8'"),
+        ({"search": {"pbt": {"perturb": [0.8]}}}, "search.pbt.perturb[1]: this key is required, and missing"),
         ({"search": {"pbt": {"intervall": 2}}}, "search.pbt: unknown key 'intervall'; did you mean 'interval'?"),
         ({"search": {"pbt": {"explore": "pb2"}}}, "space.gamma: search.pbt.explore pb2 models numbers, and this is a"),
         ({"early_stopping": {"asha": {}}}, "early_stopping: has no place in population-based training"),
@@ -142,5 +148,5 @@ def test_a_population_goes_on_with_all_its_members_or_not_at_all() -> None:
         begun.tell(Outcome(number, State.COMPLETE, 1.0, ((1, 1.0),), best_epoch=1))
     resumed = Proposer(one, database, "min")
     assert resumed.unfinished == expected[8:]
-    assert [n for n in range(24) if resumed.finished_before(n)] == list(range(9))
+    assert [n for n in range(24) if resumed.finished(n)] == list(range(9))
     assert resumed.room == 0

@@ -17,8 +17,11 @@ from search_spaces.study import Study
 class Driven:
     """A searcher with what it says to others."""
 
-    def __init__(self, trials: int, workers: int = 1, concurrency: int = 100, bad: Any = None) -> None:
-        study = Study(task="t", space={"x": {"low": 0.0, "high": 1.0}}, search={"trials": trials, "seed": 0})
+    def __init__(
+        self, trials: int, workers: int = 1, concurrency: int = 100, bad: Any = None, population: int | None = None
+    ) -> None:
+        pbt = {} if population is None else {"pbt": {"population": population}}
+        study = Study(task="t", space={"x": {"low": 0.0, "high": 1.0}}, search={"trials": trials, "seed": 0, **pbt})
         proposer = Proposer(study, memory_database("study", "min"), "min")
         self.told: list[Outcome] = []
         self.bad = bad
@@ -105,3 +108,16 @@ def test_workers_that_never_report_end_the_search() -> None:
         driven.searcher.on_trial_complete(answer[0], error=True)
         deaths += 1
     assert driven.searcher.given_up and deaths == MOST_DEATHS + 2
+
+
+def test_a_population_whose_process_died_runs_again_whole() -> None:
+    driven = Driven(6, population=3)
+    name, first = driven.suggest()
+    assert numbers(first) == [0, 1, 2]
+    driven.searcher.ended(1)  # it diverged, before the process died
+    driven.searcher.on_trial_complete(name, error=True)
+    name, again = driven.suggest()
+    assert numbers(again) == [0, 1, 2]
+    driven.searcher.on_trial_complete(name, error=True)
+    assert [(o.number, o.state, o.reason) for o in driven.told] == [(n, State.FAIL, CRASHED) for n in (0, 2)]
+    assert numbers(driven.suggest()[1]) == [3, 4, 5]

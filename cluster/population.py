@@ -13,29 +13,24 @@ from typing import Any
 import numpy as np
 from ray import tune
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
-from ray.tune.schedulers.pb2 import PB2
 
-from analysis.study_dir import StudyDir
 from cluster.recorder import Recorder
-from cluster.tuner import make_tuner
 from search_spaces.cohorts import CohortPlan, Shape
 from search_spaces.errors import reason
 from search_spaces.outcome import State
 from search_spaces.population import PopulationTraining
 from search_spaces.proposer import Proposal, Proposer
-from trainables.trainable import Job, MemberTrainable
+from trainables.trainable import MemberTrainable
 from trainables.trial_run import TrialRun
 
 
 def search_by_ray(
-    folder: StudyDir,
-    job: Job,
-    population: PopulationTraining,
-    proposer: Proposer,
-    recorder: Recorder,
-    need: dict[str, float],
+    run: Callable[..., None], population: PopulationTraining, proposer: Proposer, recorder: Recorder
 ) -> None:
     """Train population after population; one that was interrupted begins anew.
+
+    Args:
+        run: :func:`cluster.tuner.run_tune`, for this study and cluster.
 
     Raises:
         RayError, TuneError: of Ray itself.
@@ -47,16 +42,11 @@ def search_by_ray(
     ]
     while blocks or proposer.room:
         members = blocks.pop(0) if blocks else list(proposer.ask(size))
-        _train(folder, job, population, members, recorder, need)
+        _train(run, population, members, recorder)
 
 
 def _train(
-    folder: StudyDir,
-    job: Job,
-    population: PopulationTraining,
-    members: Sequence[Proposal],
-    recorder: Recorder,
-    need: dict[str, float],
+    run: Callable[..., None], population: PopulationTraining, members: Sequence[Proposal], recorder: Recorder
 ) -> None:
     callback = _MemberCallback(members, recorder, population.mode)
     for member in members:
@@ -68,19 +58,10 @@ def _train(
         return tune.sample_from(lambda config: configs[config["number"]][name])
 
     random.seed(population.seed)  # whom Ray Tune copies, it draws from Python's own generator
-    tuner = make_tuner(
-        folder,
-        MemberTrainable,
-        job,
-        need,
-        callback,
-        "member",
-        param_space={"number": tune.grid_search(list(configs)), **{n: own(n) for n in first if n != "number"}},
-        scheduler=_scheduler(population),
-    )
+    param_space = {"number": tune.grid_search(list(configs)), **{n: own(n) for n in first if n != "number"}}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="sklearn")  # of the model of pb2, about itself
-        tuner.fit()
+        run(MemberTrainable, callback, "member", param_space=param_space, scheduler=_scheduler(population))
 
 
 def _scheduler(population: PopulationTraining) -> TrialScheduler:
@@ -95,6 +76,8 @@ def _scheduler(population: PopulationTraining) -> TrialScheduler:
         # Not synch: there, members that wait for one that has failed would wait for ever.
     }
     if options.explore == "pb2":
+        from ray.tune.schedulers.pb2 import PB2  # here: it brings scikit-learn, which takes half a second
+
         bounds: dict[str, Any] = {p.name: [0.0, 1.0] for p in population.space.parameters if not p.constant}
         return PB2(hyperparam_bounds=bounds, **common)
     return PopulationBasedTraining(custom_explore_fn=_explore(population), **common)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -19,7 +20,7 @@ from cluster.population import search_by_ray
 from cluster.prepared import Prepared
 from cluster.ray_session import worker_resources
 from cluster.recorder import Listener, Recorder, ReportCallback, SearchInfo
-from cluster.tuner import make_tuner
+from cluster.tuner import run_tune
 from search_spaces.cohorts import Shape
 from search_spaces.database import TrialDatabase, passed
 from search_spaces.errors import ClusterError, reason
@@ -74,17 +75,18 @@ def search(
     population = prepared.population
     log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs, prepared.objectives)
     recorder = Recorder(proposer, log, folder.checkpoints, listener, plan.epochs)
-    searcher = CohortSearcher(proposer, shape_of, recorder.tell, recorder.begin, workers, study.concurrency(workers))
+    concurrency = study.concurrency(workers)
+    searcher = CohortSearcher(proposer, shape_of, recorder.tell, recorder.begin, workers, concurrency)
     listener.started(_about(prepared, known, workers, need))
     folder.checkpoints.mkdir(exist_ok=True)
+    trials = partial(run_tune, folder, job, need, min(workers, concurrency))
     if population is not None and _by_ray(prepared, device, workers):
         with _searching(proposer):
-            search_by_ray(folder, job, population, proposer, recorder, need)
+            search_by_ray(trials, population, proposer, recorder)
         return
     callback = ReportCallback(recorder, searcher.ended)
-    tuner = make_tuner(folder, CohortTrainable, job, need, callback, "cohort", search_alg=searcher, num_samples=-1)
     with _searching(proposer):
-        tuner.fit()
+        trials(CohortTrainable, callback, "cohort", search_alg=searcher, num_samples=-1)
     if searcher.given_up:
         raise ClusterError(f"workers die before they report anything; the last of {callback.last_error}")
 

@@ -6,18 +6,30 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
-from scipy.stats import qmc
 
-SEQUENCES: dict[str, Callable[[int, bool, int], qmc.QMCEngine]] = {
-    "sobol": lambda dimensions, scramble, seed: qmc.Sobol(dimensions, scramble=scramble, rng=seed),
-    "halton": lambda dimensions, scramble, seed: qmc.Halton(dimensions, scramble=scramble, rng=seed),
-}
+if TYPE_CHECKING:
+    from scipy.stats.qmc import QMCEngine
+
+
+def _sobol(dimensions: int, scramble: bool, seed: int) -> QMCEngine:
+    from scipy.stats import qmc  # here: workers, which never draw points, start a second faster
+
+    return qmc.Sobol(dimensions, scramble=scramble, rng=seed)
+
+
+def _halton(dimensions: int, scramble: bool, seed: int) -> QMCEngine:
+    from scipy.stats import qmc  # see above
+
+    return qmc.Halton(dimensions, scramble=scramble, rng=seed)
+
+
+SEQUENCES: dict[str, Callable[[int, bool, int], QMCEngine]] = {"sobol": _sobol, "halton": _halton}
 
 
 class PointSampler(BaseSampler):

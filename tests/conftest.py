@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +38,14 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    """One Ray on this machine for all tests that run studies in this process."""
+    """One Ray on this machine for all tests that run studies in this process; at the end all its CPUs are free."""
+    import ray
+
     from cluster.ray_session import ray_session
 
     with ray_session("local"):
         yield
+        deadline = time.monotonic() + 30
+        while (free := ray.available_resources().get("CPU", 0)) < (total := ray.cluster_resources()["CPU"]):
+            assert time.monotonic() < deadline, f"studies have ended, but only {free:g} of {total:g} CPUs are free"
+            time.sleep(0.5)

@@ -19,6 +19,7 @@ from analysis.pareto import ParetoTrial, completed, first_value, pareto_front
 from analysis.study_dir import StudyDir
 from search_spaces.database import SECONDS, open_storage
 from search_spaces.errors import DataError, OutputError, SearchFailed, reason
+from search_spaces.fields import without_password
 from search_spaces.objectives import Mode, Objective
 from search_spaces.outcome import schedule_of
 from search_spaces.population import Schedule
@@ -131,7 +132,7 @@ class StudyResult:
         try:
             return optuna.load_study(study_name=self.study.name, storage=storage)
         except KeyError as error:
-            where = self.study.database or self.dir.journal
+            where = without_password(self.study.database or self.dir.journal)
             raise OutputError(f"{where}: holds no trials of the study '{self.study.name}'") from error
 
     @cached_property

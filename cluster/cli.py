@@ -227,9 +227,10 @@ def _print_result(result: StudyResult, folder: Path) -> None:
     if summary["state"] == "finished":
         _say(f"\nreport:     {result.dir.report_page}")
         _say(f"compare:    tunefleet tensorboard {shlex.quote(str(folder))}")
-        _say(
-            f"dashboard:  optuna-dashboard {shlex.quote(result.study.database or str(folder / result.dir.journal.name))}"
-        )
+        from search_spaces.fields import without_password
+
+        database = without_password(result.study.database or folder / result.dir.journal.name)
+        _say(f"dashboard:  optuna-dashboard {shlex.quote(database)}")
 
 
 def _print_front(trials: list[ParetoTrial]) -> None:

@@ -15,6 +15,7 @@ from cluster.search import search
 from cluster.warm_start import past_trials
 from search_spaces.database import TrialDatabase, open_storage, repair_journal
 from search_spaces.errors import OutputError, StudyError, TunefleetError
+from search_spaces.fields import without_password
 from search_spaces.limits import Tally
 from search_spaces.proposer import Proposer
 from search_spaces.study import Study
@@ -105,7 +106,7 @@ def _execute(
         database = TrialDatabase(storage, study.name, prepared.objectives, prepared.rung_epochs)
         if fresh and database.trials():
             raise OutputError(
-                f"{study.database}: already holds trials of a study named '{study.name}'; give this one another name"
+                f"{without_password(study.database)}: already holds trials of a study named '{study.name}'; give this one another name"
             )
         task = prepared.task
         past = past_trials(study, storage, task.mode, task.metric, listener.message, fresh)

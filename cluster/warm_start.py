@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from analysis.result import StudyResult
 from search_spaces.errors import StudyError, TunefleetError, reason
+from search_spaces.fields import without_password
 from search_spaces.objectives import Mode
 from search_spaces.study import Study
 from search_spaces.warm_start import SUFFIX, completed, fitting, remember, remembered
@@ -32,24 +33,24 @@ def past_trials(
         return []
     if not fresh and (known := remembered(storage, study.name, mode)) is not None:
         return known
-    earlier = _find(source)
+    earlier, shown = _find(source), without_password(source)
     direction = StudyDirection.MINIMIZE if mode == "min" else StudyDirection.MAXIMIZE
     if earlier.directions != [direction]:
         theirs = " and ".join(f"{one.name.lower()}d" for one in earlier.directions)
         raise StudyError(
-            f"search.warm_start: the values of this study are {direction.name.lower()}d, those of {source} {theirs}"
+            f"search.warm_start: the values of this study are {direction.name.lower()}d, those of {shown} {theirs}"
         )
     trials = completed(earlier.get_trials(deepcopy=False))
     if not trials:
-        raise StudyError(f"search.warm_start: no trial of {source} has completed")
+        raise StudyError(f"search.warm_start: no trial of {shown} has completed")
     fit, why = fitting(trials, study.search_space)
     if not fit:
         raise StudyError(
-            f"search.warm_start: none of the {len(trials)} completed trials of {source} fits this space, the first "
+            f"search.warm_start: none of the {len(trials)} completed trials of {shown} fits this space, the first "
             f"because of {why}"
         )
     remember(storage, study.name, mode, fit, metric)
-    say(f"warm start: {len(fit)} of {len(trials)} completed trials of {source} fit this space")
+    say(f"warm start: {len(fit)} of {len(trials)} completed trials of {shown} fit this space")
     return remembered(storage, study.name, mode) or []
 
 
@@ -57,6 +58,7 @@ def _find(source: str) -> optuna.Study:
     if "://" not in source:
         return _in_folder(Path(source))
     url, _, name = source.partition("#")
+    shown = without_password(url)
     file = Path(url.removeprefix("sqlite:///").partition("?")[0])
     if url.startswith("sqlite:///") and not file.is_file():  # which Optuna would make
         raise StudyError(f"search.warm_start: there is no database {file}")
@@ -64,12 +66,12 @@ def _find(source: str) -> optuna.Study:
         storage = RDBStorage(url, skip_table_creation=True)
         names = sorted(one.study_name for one in storage.get_all_studies() if not one.study_name.endswith(SUFFIX))
     except Exception as error:  # whatever the database's driver raises
-        raise StudyError(f"search.warm_start: {url} cannot be read as an Optuna database, {reason(error)}") from error
+        raise StudyError(f"search.warm_start: {shown} cannot be read as an Optuna database, {reason(error)}") from error
     listed = ", ".join(names) or "none"
     if name and name not in names:
-        raise StudyError(f"search.warm_start: {url} holds no study '{name}'; it has: {listed}")
+        raise StudyError(f"search.warm_start: {shown} holds no study '{name}'; it has: {listed}")
     if not name and len(names) != 1:
-        raise StudyError(f"search.warm_start: add #NAME to {url}, which holds {len(names)} studies: {listed}")
+        raise StudyError(f"search.warm_start: add #NAME to {shown}, which holds {len(names)} studies: {listed}")
     return optuna.load_study(study_name=name or names[0], storage=storage)
 
 

@@ -18,6 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.errors import OutputError, reason
+from search_spaces.fields import without_password
 from search_spaces.objectives import Objectives, judged, listed, values_of
 from search_spaces.outcome import Outcome, State, thin
 
@@ -125,7 +126,8 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
             return RDBStorage(url)
         return JournalStorage(JournalFileBackend(str(journal)))
     except Exception as error:  # Optuna passes on whatever the driver raises
-        raise OutputError(f"{url or journal}: cannot be opened as a trial database, {reason(error)}") from error
+        where = without_password(url or journal)
+        raise OutputError(f"{where}: cannot be opened as a trial database, {reason(error)}") from error
 
 
 def repair_journal(journal: Path) -> int:

@@ -51,6 +51,11 @@ def absolute_url(url: str) -> str:
     return f"sqlite:///{Path(relative[1]).resolve()}" if relative else url
 
 
+def without_password(url: object) -> str:
+    """A database URL as messages and logs may show it."""
+    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:***@", str(url))
+
+
 NAME_CHARACTERS = "letters, digits, dots, dashes and underscores"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(ge=1, le=10_000_000, strict=True), BeforeValidator(_whole)]

@@ -40,7 +40,7 @@ def _trials(study: Study, folder: Path) -> list[tuple[Any, ...]]:
     return [(t.number, t.state, t.params, t.value, t.intermediate_values) for t in database.trials()]
 
 
-QUICK = {("random", "asha"), ("grid", "patience"), ("tpe", "none")}
+QUICK = {("random", "asha"), ("tpe", "none")}
 EVERY = [
     pytest.param(sampler, stopping, marks=[] if (sampler, stopping) in QUICK else pytest.mark.slow)
     for sampler in ("random", "grid", "tpe")
@@ -55,7 +55,7 @@ def test_one_at_a_time(local_ray: None, tmp_path: Path, sampler: str, stopping: 
 
 
 @pytest.mark.parametrize("concurrency", [4, pytest.param(6, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("sampler", ["random", "grid"])
+@pytest.mark.parametrize("sampler", ["random", pytest.param("grid", marks=pytest.mark.slow)])
 def test_at_any_concurrency(local_ray: None, tmp_path: Path, sampler: str, concurrency: int) -> None:
     study = _study(sampler, concurrency, "none")
     assert _trials(study, tmp_path / "a") == _trials(study, tmp_path / "b")

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search_spaces.database import TrialDatabase, open_storage, passed, repair_journal
 from search_spaces.errors import OutputError
+from search_spaces.fields import without_password
 from search_spaces.outcome import Outcome, State
 
 CURVE = tuple((e, 1 / e) for e in range(1, 151))
@@ -157,6 +158,13 @@ def test_storages_that_cannot_be_opened(tmp_path: Path) -> None:
         open_storage(tmp_path / "x", "nonsense://x")
     with pytest.raises(OutputError, match="cannot be opened as a trial database"):
         open_storage(tmp_path / "no" / "folder" / "x", None)
+
+
+def test_messages_show_no_password(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"^postgresql://me:\*\*\*@127\.0\.0\.1:1/trials: cannot be opened") as error:
+        open_storage(tmp_path / "unused", "postgresql://me:secret@127.0.0.1:1/trials")
+    assert "secret" not in str(error.value)
+    assert without_password("sqlite:////a@b/c.db") == "sqlite:////a@b/c.db"
 
 
 def test_an_rdb_url_works_too(tmp_path: Path) -> None:

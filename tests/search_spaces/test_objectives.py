@@ -19,6 +19,7 @@ from search_spaces.outcome import Outcome, State
 from search_spaces.proposer import Proposer
 from search_spaces.samplers import SAMPLERS
 from search_spaces.study import Study
+from tests.search_spaces.asked import proposals
 
 BOTH = {"val_loss": "min", "parameters": "min"}
 TWO = [Objective("val_loss", "min"), Objective("parameters", "min")]
@@ -47,28 +48,6 @@ def outcome(number: int, params: dict[str, Any]) -> Outcome:
     return Outcome(number, State.COMPLETE, value, ((1, 2.0), (2, value)), 2, metrics)
 
 
-def proposals(one: Study, folder: Path, restart_at: tuple[int, ...] = ()) -> list[dict[str, Any]]:
-    """Configurations of all trials, two pending at a time, with restarts after some of them."""
-    folder.mkdir()
-
-    def proposer() -> Proposer:
-        database = TrialDatabase(open_storage(folder / "trials.journal", None), one.name, one.named_objectives)
-        return Proposer(one, database, one.named_objectives)
-
-    current, pending, params = proposer(), [], []
-    while current.remaining:
-        (proposal,) = current.ask(1)
-        params.append(proposal.params)
-        pending.append(proposal)
-        if len(pending) > 1:
-            first = pending.pop(0)
-            current.tell(outcome(first.number, first.params))
-        if len(params) in restart_at:
-            current = proposer()
-            assert current.unfinished == pending
-    return params
-
-
 def test_which_samplers_take_several() -> None:
     assert set(SEVERAL) >= {"random", "grid", "qmc", "tpe", "gp"}
     assert {"genetic", "cmaes"} <= set(SINGLE)
@@ -76,14 +55,16 @@ def test_which_samplers_take_several() -> None:
 
 @pytest.mark.parametrize("sampler", SEVERAL)
 def test_failed_trials_and_restarts_change_no_proposal(sampler: str, tmp_path: Path) -> None:
-    undisturbed = proposals(study(sampler), tmp_path / "a")
+    undisturbed = proposals(study(sampler), tmp_path / "a", outcome)
     assert len(undisturbed) == study(sampler).trials
-    assert proposals(study(sampler), tmp_path / "b", restart_at=(1, 6, 7)) == undisturbed
+    assert proposals(study(sampler), tmp_path / "b", outcome, restart_at=(1, 6, 7)) == undisturbed
 
 
 @pytest.mark.parametrize("sampler", sorted(set(SEVERAL) - {"grid", "gp"}))
 def test_another_seed_proposes_others(sampler: str, tmp_path: Path) -> None:
-    assert proposals(study(sampler), tmp_path / "a") != proposals(study(sampler, seed=1), tmp_path / "b")
+    assert proposals(study(sampler), tmp_path / "a", outcome) != proposals(
+        study(sampler, seed=1), tmp_path / "b", outcome
+    )
 
 
 @pytest.mark.parametrize("sampler", SINGLE)

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from search_spaces.database import TrialDatabase, memory_database, open_storage
+from search_spaces.database import memory_database
 from search_spaces.errors import StudyError
 from search_spaces.outcome import Outcome, State
 from search_spaces.proposer import Proposer
 from search_spaces.samplers import SAMPLERS, draw_seed
 from search_spaces.space import Space
 from search_spaces.study import Study
+from tests.search_spaces.asked import proposals
 
 SPACE = {
     "optimizer": ["adam", "sgd", "rmsprop"],
@@ -43,30 +44,12 @@ def outcome(number: int, params: dict[str, Any]) -> Outcome:
     return Outcome(number, State.COMPLETE, value, curve, best_epoch=60)
 
 
-def proposals(one: Study, folder: Path, restart_at: tuple[int, ...] = ()) -> list[dict[str, Any]]:
-    """Configurations of all trials, three pending at a time, with restarts after some of them."""
-    database = TrialDatabase(open_storage(folder / "trials.journal", None), one.name, "min")
-    proposer, pending, params = Proposer(one, database, "min"), [], []
-    while proposer.remaining:
-        (proposal,) = proposer.ask(1)
-        params.append(proposal.params)
-        pending.append(proposal)
-        if len(pending) > 2:
-            first = pending.pop(0)
-            proposer.tell(outcome(first.number, first.params))
-        if len(params) in restart_at:
-            database = TrialDatabase(open_storage(folder / "trials.journal", None), one.name, "min")
-            proposer = Proposer(one, database, "min")
-            assert proposer.unfinished == pending
-    return params
-
-
 @EVERY_SAMPLER
 def test_the_same_seed_proposes_the_same_and_another_does_not(sampler: str, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in "abc"]
     for folder in folders:
         folder.mkdir()
-    first, same, other = (proposals(study(sampler, s), f) for s, f in zip((0, 0, 1), folders, strict=True))
+    first, same, other = (proposals(study(sampler, s), f, outcome) for s, f in zip((0, 0, 1), folders, strict=True))
     assert same == first
     assert len(first) == TRIALS
     assert (other == first) == (sampler == "grid")
@@ -76,8 +59,8 @@ def test_the_same_seed_proposes_the_same_and_another_does_not(sampler: str, tmp_
 def test_restarts_change_no_proposal(sampler: str, tmp_path: Path) -> None:
     for name in ("undisturbed", "restarted"):
         (tmp_path / name).mkdir()
-    undisturbed = proposals(study(sampler), tmp_path / "undisturbed")
-    assert proposals(study(sampler), tmp_path / "restarted", restart_at=(1, 9, 15, 16)) == undisturbed
+    undisturbed = proposals(study(sampler), tmp_path / "undisturbed", outcome)
+    assert proposals(study(sampler), tmp_path / "restarted", outcome, restart_at=(1, 9, 15, 16)) == undisturbed
 
 
 @EVERY_SAMPLER

@@ -1,0 +1,47 @@
+"""What every sampler is asked for, with restarts in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from search_spaces.database import TrialDatabase, open_storage
+from search_spaces.outcome import Outcome
+from search_spaces.proposer import Proposer
+from search_spaces.study import Study
+
+PENDING = 3
+
+
+def proposals(
+    one: Study, folder: Path, outcome: Callable[[int, dict[str, Any]], Outcome], restart_at: tuple[int, ...] = ()
+) -> list[dict[str, Any]]:
+    """Configurations of all trials, up to ``PENDING`` at a time, with restarts after some of them.
+
+    Args:
+        one: the study.
+        folder: for its journal.
+        outcome: how a trial ends, by its number and configuration.
+        restart_at: after how many proposals the process begins anew.
+    """
+    folder.mkdir(exist_ok=True)
+    objectives = one.named_objectives or "min"
+
+    def proposer() -> Proposer:
+        return Proposer(
+            one, TrialDatabase(open_storage(folder / "trials.journal", None), one.name, objectives), objectives
+        )
+
+    current, pending, params = proposer(), [], []
+    while current.remaining:
+        (proposal,) = current.ask(1)
+        params.append(proposal.params)
+        pending.append(proposal)
+        if len(pending) == PENDING:
+            first = pending.pop(0)
+            current.tell(outcome(first.number, first.params))
+        if len(params) in restart_at:
+            current = proposer()
+            assert current.unfinished == pending
+    return params

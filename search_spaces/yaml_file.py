@@ -55,6 +55,8 @@ def parse_yaml(text: str, where: str) -> Any:
         raise StudyError(f"{where}: not valid YAML, {line}{error.problem}") from error
     except yaml.YAMLError as error:
         raise StudyError(f"{where}: not valid YAML, {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise StudyError(f"{where}: not a study, it is nested too deeply") from error
 
 
 def read_yaml(path: Path) -> Any:

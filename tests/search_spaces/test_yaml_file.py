@@ -33,6 +33,7 @@ def test_scalars(text: str, value: Any) -> None:
         ("a: !!python/name:os.system", "here: not valid YAML, line 1: could not determine a constructor"),
         ("--- 1\n--- 2", "here: not valid YAML, line 2: but found another document"),
         ("a: \x00", "here: not valid YAML, "),
+        ("a: " + 3000 * "[" + 3000 * "]", "here: not a study, it is nested too deeply"),
     ],
 )
 def test_errors_give_the_line(text: str, message: str) -> None:

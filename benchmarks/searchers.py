@@ -3,7 +3,8 @@
 Run it with ``.venv/bin/python -m benchmarks.searchers [functions] [digits] [peer] [--seeds FIRST LAST]`` from the
 repository's root. What is in ``records.jsonl`` already is skipped, unless its settings have changed; ``--again METHOD``,
 for one whose code has changed, measures it once more. Trials are proposed by the study's own proposer and trained as
-cohorts, in this process; ``peer`` runs whole searches on Ray, and Ray Tune's own beside them. ``gp`` is left out: its 200 proposals take a minute, 60 times as long as all others.
+cohorts, in this process; ``peer`` runs whole searches on Ray, and Ray Tune's own beside them. ``gp`` is left out: its
+200 proposals take a minute, 60 times as long as all others.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +24,19 @@ import torch
 
 from analysis.study_dir import StudyDir
 from benchmarks import records
+from benchmarks.in_process import WORKERS, Progress, search_here
 from benchmarks.problems import FUNCTIONS, Function
 from benchmarks.ray_peer import optuna_search_and_asha
-from cluster.prepared import Prepared, prepare
+from cluster.prepared import prepare
 from cluster.ray_session import ray_session
-from cluster.recorder import Listener
 from cluster.search import search
 from search_spaces import Study
-from search_spaces.cohorts import form_cohorts
-from search_spaces.database import TrialDatabase, memory_database, open_storage
-from search_spaces.outcome import Outcome, State
+from search_spaces.database import TrialDatabase, open_storage
 from search_spaces.proposer import Proposer
-from search_spaces.rungs import Decision, Rungs
 from search_spaces.study import shipped_studies
 from search_spaces.yaml_file import read_yaml
-from trainables.cohort import Cohort
-from trainables.fused import Traces
-from trainables.plan import Data
-from trainables.report import CohortReport
-from trainables.shape import trial_shape
 
 PROBLEM = records.SEARCHERS
-CPU = torch.device("cpu")
-WORKERS = 2
-"""As many as two cores give a study, so that samplers which learn have as many trials pending."""
-
 EVALUATIONS = 200
 POPULATION = 20
 """Ten generations; the default of 30 would leave a genetic search six."""
@@ -106,52 +94,13 @@ ON_ONE_NETWORK: dict[str, Settings] = {
 }
 
 
-@dataclass
-class Progress(Listener):
-    """Counts the epochs of all trials, and notes when a completed one was better than all before."""
+FOLDS: Settings = {"task_options.folds": 4}
+"""Values at an epoch are means over so many networks, and rungs rank trials by them."""
 
-    epochs: int = 0
-    steps: list[tuple[int, float]] = field(default_factory=list)
-
-    def cohort_progress(self, report: CohortReport) -> None:
-        """See :class:`Listener`."""
-        self.note(sum(len(epochs) for epochs in report.epochs.values()), report.ended)
-
-    def note(self, epochs: int, ended: Sequence[Outcome]) -> None:
-        """So many epochs more, and the trials that ended with them."""
-        self.epochs += epochs
-        for outcome in ended:
-            value = outcome.value
-            better = value is not None and (not self.steps or value < self.steps[-1][1])
-            if outcome.state is State.COMPLETE and value is not None and better:
-                self.steps.append((self.epochs, value))
-
-
-def search_here(study: Study, prepared: Prepared) -> tuple[TrialDatabase, Progress]:
-    """A search in this process: the proposer's trials as cohorts one after the other, judged as a worker judges them."""
-    proposer = Proposer(study, memory := memory_database(study.name, prepared.task.mode), prepared.task.mode)
-    data, plan = Data.on(CPU, prepared.inputs, prepared.targets), prepared.plan()
-    rounds, rungs = prepared.population, Rungs(**prepared.rungs) if prepared.rungs else None
-    traces: Traces = {}
-    progress = Progress()
-    while proposals := proposer.ask(study.concurrency(WORKERS)):
-        shaped = [(p, trial_shape(prepared.task, p.params, plan.splits, CPU)) for p in proposals]
-        for formed in form_cohorts(shaped, workers=1):
-            cohort = Cohort(prepared.task, data, plan, [(p.number, p.params) for p in formed.trials], traces)
-            while cohort.live:
-                values = {number: epoch.value for number, epoch in cohort.advance().items()}
-                if rungs is not None:
-                    judged = rungs.report(cohort.epoch, values)
-                    cohort.stop(n for n in cohort.live if judged[n] is Decision.STOP)
-                if rounds is not None and rounds.due(cohort.epoch):
-                    living = {n: values[n] for n in cohort.live}
-                    for move in rounds.moves(cohort.epoch, living, {n: cohort.params(n) for n in living}):
-                        cohort.exploit(move.target, move.source, move.params)
-                ended, cohort.ended = cohort.ended, []
-                progress.note(len(values), ended)
-                for outcome in ended:
-                    proposer.tell(outcome)
-    return memory, progress
+ON_TASKS: dict[str, dict[str, Settings]] = {
+    "digits": ON_DIGITS | ON_ONE_NETWORK,
+    "digits, 4 folds": {method: {**ON_DIGITS[method], **FOLDS} for method in ("random", "random + asha")},
+}
 
 
 def on_function(name: str, method: str, seed: int) -> dict[str, Any]:
@@ -245,10 +194,11 @@ def functions(seeds: range, again: list[str]) -> None:
 
 def digits(seeds: range, again: list[str]) -> None:
     """Every method on ``digits``, seed by seed."""
+    cases = [(task, *case) for task, methods in ON_TASKS.items() for case in methods.items()]
     for seed in seeds:
-        for method, settings in (ON_DIGITS | ON_ONE_NETWORK).items():
+        for task, method, settings in cases:
             said = [settings, TRIALS, EPOCHS, _space()]
-            record("digits", method, said, seed, method in again, lambda o=settings, s=seed: on_digits(o, s))  # type: ignore[misc]
+            record(task, method, said, seed, method in again, lambda o=settings, s=seed: on_digits(o, s))  # type: ignore[misc]
 
 
 def peer(seeds: range, again: list[str]) -> None:

@@ -40,15 +40,11 @@ def _trials(study: Study, folder: Path) -> list[tuple[Any, ...]]:
     return [(t.number, t.state, t.params, t.value, t.intermediate_values) for t in database.trials()]
 
 
-QUICK = {("random", "asha"), ("tpe", "none")}
-EVERY = [
-    pytest.param(sampler, stopping, marks=[] if (sampler, stopping) in QUICK else pytest.mark.slow)
-    for sampler in ("random", "grid", "tpe")
-    for stopping in STOPPING
-]
+SLOW = [("grid", "patience"), ("tpe", "asha")]
+CASES = [("random", "asha"), ("tpe", "none"), *(pytest.param(*c, marks=pytest.mark.slow) for c in SLOW)]
 
 
-@pytest.mark.parametrize(("sampler", "stopping"), EVERY)
+@pytest.mark.parametrize(("sampler", "stopping"), CASES)
 def test_one_at_a_time(local_ray: None, tmp_path: Path, sampler: str, stopping: str) -> None:
     study = _study(sampler, 1, stopping)
     assert _trials(study, tmp_path / "a") == _trials(study, tmp_path / "b")

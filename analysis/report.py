@@ -190,8 +190,9 @@ def _trials(trials: pd.DataFrame, result: StudyResult, best: BestTrial | None) -
     space = result.study.search_space.by_name
     fixed = {f"params_{name}" for name, p in space.items() if p.constant}
     last = ["reason"] if trials["reason"].notna().any() else []
-    first = ["number", "state", "value", *(name for name in ATTRIBUTES if name != "reason")]
-    middle = [c for c in trials.columns if c not in {*first, "reason", *fixed}]
+    long = {"reason", "schedule"}  # the one comes last where there is any, the other has a figure
+    first = ["number", "state", "value", *(name for name in ATTRIBUTES if name not in long)]
+    middle = [c for c in trials.columns if c not in {*first, *long, *fixed}]
     columns = [*first, *middle, *last]
     rows = trials[columns].astype(object).where(trials[columns].notna(), None).itertuples(index=False)
     heads = ["trial", *(c.removeprefix("params_").removeprefix("metrics_") for c in columns[1:])]

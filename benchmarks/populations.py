@@ -30,7 +30,8 @@ STUDY: dict[str, Any] = {
         "dropout": {"low": 0.0, "high": 0.5},
     },
 }
-POPULATION = {"population": 16, "interval": 2}
+POPULATION = {"population": 40, "interval": 1}
+"""Large enough that the seconds in which a worker starts, which both take, do not decide."""
 
 
 def run(engine: str, seed: int) -> tuple[float, float]:
@@ -59,6 +60,8 @@ def main(seeds: int) -> None:
                         "run": one,
                         "method": method,
                         "seed": seed,
+                        "epochs": STUDY["task_options"]["epochs"],
+                        **POPULATION,
                         "seconds": round(seconds, 2),
                         "best": round(best, 5),
                     }

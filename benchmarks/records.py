@@ -171,7 +171,8 @@ def _populations(runs: list[Record]) -> list[str]:
     last, seconds = _in_turn(runs)
     *_, slowest = seconds.values()
     lines = [
-        "Population-based training of small networks on `digits`, 16 members, 24 epochs, a round after every second; search only.",
+        "Population-based training of small networks on `digits`, search only: {population} members, {epochs} epochs, "
+        "interval {interval}.".format_map(last[-1]),
         "",
         hardware(last[-1]),
         "",

@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 
 from analysis.result import StudyResult
+from cluster.recorder import Listener
+from cluster.runner import resume, run
+from search_spaces.study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 
@@ -66,6 +69,24 @@ def tunefleet(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+class Heard(Listener):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def message(self, text: str) -> None:
+        """See :class:`Listener`."""
+        self.said.append(text)
+
+
+def resumed(folder: Path) -> str:
+    """Go on with a study in this process, whose Ray runs already; returns what it said."""
+    heard = Heard()
+    resume(folder / "out", listener=heard)
+    return "\n".join(heard.said)
+
+
 def endings(journal: Path) -> Counter[int]:
     """How often each trial was finished; a torn last line counts for nothing."""
     count: Counter[int] = Counter()
@@ -87,10 +108,10 @@ def trials(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def undisturbed(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "s.yaml").write_text(STUDY)
-    tunefleet(folder, "run", "s.yaml", "--out", "out")
+    run(Study.load(folder / "s.yaml"), out=folder / "out")
     return trials(folder)
 
 
@@ -103,8 +124,8 @@ def start(tmp_path: Path) -> Iterator[Any]:
         return started[-1]
 
     yield begin
-    for run in started:
-        run.end()
+    for one in started:
+        one.end()
 
 
 @pytest.mark.parametrize(
@@ -112,71 +133,73 @@ def start(tmp_path: Path) -> Iterator[Any]:
     [(0, False, False), (1, True, True), (9, False, True), (20, True, False), (34, False, False)],
 )
 def test_kill_and_resume(start: Any, undisturbed: list[dict[str, Any]], ended: int, group: bool, torn: bool) -> None:
-    run = start()
-    run.wait_for(ended)
-    (os.killpg if group else os.kill)(run.process.pid, signal.SIGKILL)
-    run.process.communicate()
-    journal = run.folder / "out" / "trials.journal"
+    killed = start()
+    killed.wait_for(ended)
+    (os.killpg if group else os.kill)(killed.process.pid, signal.SIGKILL)
+    killed.process.communicate()
+    journal = killed.folder / "out" / "trials.journal"
     if torn:
         with journal.open("ab") as file:
             file.write(b'{"op_code": 6, "wor')
     before = endings(journal)
-    values = {t["number"]: t["value"] for t in trials(run.folder) if t["state"] == "COMPLETE"} if not torn else {}
-    said = tunefleet(run.folder, "resume", "out")
+    values = {t["number"]: t["value"] for t in trials(killed.folder) if t["state"] == "COMPLETE"} if not torn else {}
+    said = resumed(killed.folder)
     assert ("repaired trials.journal" in said) == torn
-    after = trials(run.folder)
+    after = trials(killed.folder)
     assert [t["state"] for t in after] == ["COMPLETE"] * 36
     assert set(endings(journal).values()) == {1} and before.keys() <= endings(journal).keys()
     assert [t["params"] for t in after] == [t["params"] for t in undisturbed]
     assert {n: after[n]["value"] for n in values} == values
 
 
-def test_rungs_are_kept(start: Any) -> None:
+def test_rungs_are_kept(local_ray: None, start: Any) -> None:
     """No trial that is judged after the resume sees an emptier rung than its predecessors left."""
-    run = start("--set", ASHA, "--set", "search.concurrency=2")
-    run.wait_for(12)
-    os.killpg(run.process.pid, signal.SIGKILL)
-    run.process.communicate()
-    before = {t["number"]: t for t in trials(run.folder) if t["state"] in {"COMPLETE", "PRUNED"}}
-    tunefleet(run.folder, "resume", "out")
-    after = trials(run.folder)
+    killed = start("--set", ASHA, "--set", "search.concurrency=2")
+    killed.wait_for(12)
+    os.killpg(killed.process.pid, signal.SIGKILL)
+    killed.process.communicate()
+    before = {t["number"]: t for t in trials(killed.folder) if t["state"] in {"COMPLETE", "PRUNED"}}
+    resumed(killed.folder)
+    after = trials(killed.folder)
     assert {n: after[n] for n in before} == before
     late = [t for t in after if t["number"] not in before]
     assert sum(t["state"] == "PRUNED" for t in late) >= len(late) / 2  # an empty first rung lets everyone pass
 
 
-def test_a_killed_population_goes_on_as_if_nothing_had_happened(start: Any, tmp_path: Path) -> None:
-    pbt = ("--set", "search.pbt={population: 12, interval: 2}", "--set", "space.width=16")
-    run = start(*pbt)
-    run.wait_for(12)
-    os.killpg(run.process.pid, signal.SIGKILL)
-    run.process.communicate()
-    tunefleet(run.folder, "resume", "out")
+def test_a_killed_population_goes_on_as_if_nothing_had_happened(local_ray: None, start: Any, tmp_path: Path) -> None:
+    pbt = {"search.pbt": {"population": 12, "interval": 2}, "space.width": 16}
+    killed = start(*(word for key, value in pbt.items() for word in ("--set", f"{key}={json.dumps(value)}")))
+    killed.wait_for(12)
+    os.killpg(killed.process.pid, signal.SIGKILL)
+    killed.process.communicate()
+    resumed(killed.folder)
     other = tmp_path / "undisturbed"
     other.mkdir()
     (other / "s.yaml").write_text(STUDY)
-    tunefleet(other, "run", "s.yaml", "--out", "out", *pbt)
-    after = trials(run.folder)
+    run(Study.load(other / "s.yaml", pbt), out=other / "out")
+    after = trials(killed.folder)
     assert [t["state"] for t in after] == ["COMPLETE"] * 36
     assert after == trials(other)
-    assert summary(run.folder)["best"] == summary(other)["best"]
+    assert summary(killed.folder)["best"] == summary(other)["best"]
 
 
 @pytest.mark.parametrize("ended", [0, 10])
 def test_ctrl_c(start: Any, ended: int) -> None:
-    run = start()
-    run.wait_for(ended)
+    killed = start()
+    killed.wait_for(ended)
     asked = time.monotonic()
-    os.killpg(run.process.pid, signal.SIGINT)
-    _, said = run.process.communicate(timeout=60)
+    os.killpg(killed.process.pid, signal.SIGINT)
+    _, said = killed.process.communicate(timeout=60)
     assert time.monotonic() - asked < 10
-    assert run.process.returncode == 130 and said == "interrupted; go on with: tunefleet resume out\n"
-    tunefleet(run.folder, "resume", "out")
-    assert [t["state"] for t in trials(run.folder)] == ["COMPLETE"] * 36
+    assert killed.process.returncode == 130 and said == "interrupted; go on with: tunefleet resume out\n"
+    tunefleet(killed.folder, "resume", "out")
+    assert [t["state"] for t in trials(killed.folder)] == ["COMPLETE"] * 36
 
 
 def test_two_processes_never_run_one_study(start: Any) -> None:
-    run = start()
-    run.wait_for(1)
-    second = subprocess.run([*TUNEFLEET, "resume", "out"], cwd=run.folder, capture_output=True, text=True, check=False)
+    killed = start()
+    killed.wait_for(1)
+    second = subprocess.run(
+        [*TUNEFLEET, "resume", "out"], cwd=killed.folder, capture_output=True, text=True, check=False
+    )
     assert second.returncode == 2 and "this study is running already, in another process" in second.stderr

@@ -40,8 +40,12 @@ def _trials(study: Study, folder: Path) -> list[tuple[Any, ...]]:
     return [(t.number, t.state, t.params, t.value, t.intermediate_values) for t in database.trials()]
 
 
-SLOW = [("grid", "patience"), ("tpe", "asha")]
-CASES = [("random", "asha"), ("tpe", "none"), *(pytest.param(*c, marks=pytest.mark.slow) for c in SLOW)]
+QUICK = {("random", "asha"), ("tpe", "none")}
+CASES = [
+    pytest.param(sampler, stopping, marks=[] if (sampler, stopping) in QUICK else pytest.mark.slow)
+    for sampler in ("random", "grid", "tpe")
+    for stopping in STOPPING
+]
 
 
 @pytest.mark.parametrize(("sampler", "stopping"), CASES)

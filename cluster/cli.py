@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from cluster.interruptible import interruptible
 from search_spaces.errors import StudyError, TunefleetError
 
 if TYPE_CHECKING:
     from analysis.pareto import ParetoTrial
     from analysis.result import StudyResult
-
-INTERRUPTED = 130
 
 FRONT_ROWS, FRONT_PARAMETERS = 20, 4
 """Trials of a Pareto front that are listed, and hyperparameters of each."""
@@ -62,7 +59,7 @@ def run(
     overrides |= {key: value for key, value in (("search.trials", trials), ("search.seed", seed)) if value is not None}
     loaded = Study.load(study, overrides, profile)
     folder = out or Path("results") / loaded.name
-    with _interruptible(folder):
+    with interruptible(folder):
         from cluster.progress import ConsoleProgress
         from cluster.runner import run as run_study
 
@@ -81,7 +78,7 @@ def resume(
     address: Address = None,
 ) -> None:
     """Go on with a study that was interrupted, or extend one; nothing that finished runs again."""
-    with _interruptible(out):
+    with interruptible(out):
         from cluster.progress import ConsoleProgress
         from cluster.runner import resume as resume_study
 
@@ -159,32 +156,6 @@ def main() -> None:
     except TunefleetError as error:
         _complain(f"error: {error}")
         sys.exit(error.exit_code)
-
-
-class _interruptible:
-    """Ends the program on Ctrl-C or SIGTERM with what to type next; a second signal ends it on the spot."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._interrupt)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if kind is KeyboardInterrupt:
-            Console(stderr=True).print(
-                f"interrupted; go on with: tunefleet resume {self._folder}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
-            sys.exit(INTERRUPTED)
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        for other in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(other, lambda *_: os._exit(INTERRUPTED))
-        raise KeyboardInterrupt
 
 
 def _overrides(settings: list[str]) -> dict[str, Any]:

@@ -131,9 +131,9 @@ def main() -> None:
     run = uuid.uuid4().hex[:8]
     for _ in range(options.rounds):
         for method, timed in methods.items():
-            record = {"problem": PROBLEM, "run": run, "method": method, "steps": STEPS, "seconds": round(timed(), 4)}
-            records.append(record)
-            sys.stdout.write(f"{method}: {1000 * record['seconds'] / STEPS:.2f} ms per step\n")
+            seconds = round(timed(), 4)
+            records.append({"problem": PROBLEM, "run": run, "method": method, "steps": STEPS, "seconds": seconds})
+            sys.stdout.write(f"{method}: {1000 * seconds / STEPS:.2f} ms per step\n")
     records.write_results()
 
 

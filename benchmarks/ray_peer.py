@@ -65,7 +65,8 @@ def optuna_search_and_asha(prepared: Prepared, workers: int) -> dict[str, Any]:
             ),
             run_config=tune.RunConfig(storage_path=folder, verbose=0),
         )
-        ended = [r.metrics for r in tuner.fit() if r.metrics]
+        grid = tuner.fit()
+        ended = [m for m in (grid[i].metrics for i in range(len(grid))) if m]
     return {
         "seconds": round(time.perf_counter() - started, 2),
         "trials": len(ended),

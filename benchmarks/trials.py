@@ -13,12 +13,13 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
 import ray
 import torch
+from optuna.distributions import CategoricalDistribution
 from ray import tune
 
 from analysis.study_dir import StudyDir
@@ -74,8 +75,8 @@ def with_ray_tune(prepared: Prepared, trials: int) -> float:
     """Ray Tune as it ships: one actor per trial."""
     d = prepared.study.search_space.by_name
     space = {
-        name: tune.choice(list(d[name].distribution.choices))
-        for name in ("optimizer", "batch_size", "activation")  # type: ignore[attr-defined]
+        name: tune.choice(list(cast(CategoricalDistribution, d[name].distribution).choices))
+        for name in ("optimizer", "batch_size", "activation")
     } | {
         "lr": tune.loguniform(1e-4, 1e-1),
         "l2": tune.loguniform(1e-5, 1e-1),
@@ -91,7 +92,8 @@ def with_ray_tune(prepared: Prepared, trials: int) -> float:
             tune_config=tune.TuneConfig(num_samples=trials),
             run_config=tune.RunConfig(storage_path=folder, verbose=0),
         )
-        return float(min(r.metrics["value"] for r in tuner.fit() if r.metrics))
+        grid = tuner.fit()
+        return float(min(m["value"] for m in (grid[i].metrics for i in range(len(grid))) if m))
 
 
 def with_optuna(prepared: Prepared, trials: int) -> float:

@@ -83,15 +83,15 @@ class MemberRows:
             yield Batch(shuffled[:, span], shares[:, step], step_keys[:, step], idle)
 
     def chunks(self, size: int, dtype: torch.dtype) -> Iterator[tuple[Tensor, Tensor]]:
-        """All rows in order, for evaluation: row numbers and shares (M, size); all shares of a member sum to 1."""
+        """All rows in order, for evaluation: row numbers, and 1 for each of them and 0 for padding, both (M, size)."""
         device = self.table.device
         size = min(size, self.longest)
         padding = -self.longest % size
         table = _lengthen(self.table, self.longest + padding)
         position = torch.arange(self.longest + padding, device=device)
-        shares = (position < self.counts.unsqueeze(1)).to(dtype) / self.counts.unsqueeze(1)
+        counted = (position < self.counts.unsqueeze(1)).to(dtype)
         for start in range(0, self.longest + padding, size):
-            yield table[:, start : start + size], shares[:, start : start + size]
+            yield table[:, start : start + size], counted[:, start : start + size]
 
 
 def _lengthen(table: Tensor, length: int) -> Tensor:

@@ -115,7 +115,7 @@ class Cohort:
         self._stack.end_epoch(self.epoch, values["loss"])
         if self._watch:
             values |= {f"test_{name}": value for name, value in self._evaluate(self._watch).items()}
-        table = {name: v.double().cpu().numpy() for name, v in values.items()}
+        table = {name: v.cpu().numpy() for name, v in values.items()}
         losses, rates = train_loss.double().cpu().numpy(), self._stack.lr.cpu().numpy()
         seconds = (time.perf_counter() - started) / len(self._runs)
         results: dict[int, Epoch] = {}
@@ -240,13 +240,14 @@ class Cohort:
         numbers = math.prod(self.data.inputs.shape[1:]) * len(self._members)
         size = max(1, min(EVALUATION_ROWS, EVALUATION_NUMBERS // numbers))
         totals: Values = {}
-        for rows, shares in members.chunks(size, self._stack.theta.dtype):
+        for rows, counted in members.chunks(size, self._stack.theta.dtype):
             inputs, targets = self.data.inputs[rows], self.data.targets[rows]
             values = self._guarded(
-                lambda x=inputs, y=targets, s=shares: self._stack.evaluate(x, y, s)  # type: ignore[misc]
+                lambda x=inputs, y=targets, c=counted: self._stack.evaluate(x, y, c)  # type: ignore[misc]
             )
-            totals = {name: value + totals.get(name, 0) for name, value in values.items()}
-        return finished_means(self.task, totals)
+            totals = {name: value.double() + totals.get(name, 0) for name, value in values.items()}
+        # Divided last: an accuracy of 1 is then 1, not the sum of so many rounded shares.
+        return finished_means(self.task, {name: total / members.counts for name, total in totals.items()})
 
     def _guarded(self, call: Callable[[], Result]) -> Result:
         """Call the stack; where a fused stack raises, repeat the call member by member, so that the culprit fails

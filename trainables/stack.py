@@ -147,7 +147,7 @@ class Stack(ABC):
 
     @abstractmethod
     def evaluate(self, inputs: Tensor, targets: Tensor, shares: Tensor) -> Values:
-        """Loss and metrics without dropout, (M,) each, summed over rows by ``shares``; arguments as in :meth:`step`."""
+        """Loss and metrics without dropout, (M,) each: sums over rows, each times its share; arguments as in :meth:`step`."""
 
     def predict(self, inputs: Tensor) -> Tensor:
         """Outputs (M, B, ...) of every member for the same inputs (B, ...), without dropout."""

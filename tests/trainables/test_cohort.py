@@ -156,6 +156,14 @@ def test_large_values_may_be_good() -> None:
     assert outcome.metrics["kfold_best"] >= outcome.value
 
 
+def test_a_perfect_accuracy_is_exactly_one() -> None:
+    task = Counter()
+    task.metrics = lambda outputs, targets: {"accuracy": torch.ones(len(targets))}  # type: ignore[method-assign]
+    one = run(cohort(task, {0: {"lr": 0.05}}, folds=3, epochs=1))
+    assert {len(split.validation) for split in one.plan.splits} == {13, 14}, "13 times 1/13 is not 1"
+    assert one.ended[0].value == 1
+
+
 def test_kfold_best_is_the_mean_of_the_folds_own_best() -> None:
     one = cohort(TASK, {0: {"lr": 0.2}, 1: {"lr": 0.3}}, folds=3, epochs=10)
     folds = [one.advance()[0].folds for _ in range(10)]

@@ -26,7 +26,7 @@ def past_trials(
     A study that goes on has its own copy of them; a fresh one makes it, and says how many there are.
 
     Raises:
-        StudyError: if there is no such study, its direction is another, or none of its trials fits the space.
+        StudyError: if there is no such study, its metric or direction is another, or none of its trials fits the space.
     """
     source = study.search.warm_start
     if source is None:
@@ -40,6 +40,8 @@ def past_trials(
         raise StudyError(
             f"search.warm_start: the values of this study are {direction.name.lower()}d, those of {shown} {theirs}"
         )
+    if (names := earlier.metric_names) and names != [metric]:  # an Optuna study of another program may have none
+        raise StudyError(f"search.warm_start: the value of this study is {metric}, that of {shown} {names[0]}")
     trials = completed(earlier.get_trials(deepcopy=False))
     if not trials:
         raise StudyError(f"search.warm_start: no trial of {shown} has completed")

@@ -159,6 +159,13 @@ def test_what_cannot_warm_start_is_one_line(message: str, tmp_path: Path) -> Non
     assert not (tmp_path / "none.db").exists() and not (tmp_path / "none").exists()
 
 
+def test_another_metric_is_refused(tmp_path: Path) -> None:
+    earlier(tmp_path)
+    study = digits_study({"sampler": "tpe", "warm_start": str(tmp_path / "old")})
+    with pytest.raises(StudyError, match=r"the value of this study is val_loss, that of .*old loss$"):
+        past_trials(study, memory_database("small", "min").storage, "min", "val_loss", print, fresh=True)
+
+
 def test_another_direction_is_refused(tmp_path: Path) -> None:
     earlier(tmp_path)
     study = digits_study({"sampler": "tpe", "warm_start": str(tmp_path / "old")})

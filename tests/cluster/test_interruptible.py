@@ -33,10 +33,10 @@ UNWINDS = """
         say("unwound")
 """
 IN_A_FORK = """
-    os.register_at_fork(after_in_parent=lambda: (say("ready"), time.sleep(1)))
-    if os.fork() == 0:
-        os._exit(0)
     try:
+        os.register_at_fork(after_in_parent=lambda: (say("ready"), time.sleep(1)))
+        if os.fork() == 0:
+            os._exit(0)
         time.sleep(60)
     finally:
         say("unwound")
@@ -46,8 +46,8 @@ IN_A_DESTRUCTOR = """
         def __del__(self):
             say("ready")
             time.sleep(1)
-    Slow()
     try:
+        Slow()
         time.sleep(60)
     finally:
         say("unwound")
@@ -61,12 +61,13 @@ ANOTHER_ERROR = """
         raise ValueError("a worker is gone") from None
 """
 SWALLOWED = """
-    say("ready")
-    while True:
-        try:
-            time.sleep(60)
-        except BaseException:
-            say("swallowed")
+    try:
+        say("ready")
+        time.sleep(60)
+    except BaseException:
+        pass
+    say("swallowed")
+    time.sleep(60)
 """
 HANGS_AT_EXIT = """
     import atexit
@@ -75,8 +76,8 @@ HANGS_AT_EXIT = """
     time.sleep(60)
 """
 FINISHES = """
-    say("ready")
     try:
+        say("ready")
         time.sleep(60)
     except KeyboardInterrupt:
         say("finished anyway")

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces.objectives import Objective, front
+from search_spaces.trials.objectives import Objective, front
 
 
 @dataclass(frozen=True)

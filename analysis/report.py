@@ -14,11 +14,11 @@ from optuna.trial import TrialState
 
 from analysis import page, pareto
 from analysis.plots.registry import NAMES, Entry, Part, figures
-from analysis.plots.search import metric_name
+from analysis.plots.search.source import metric_name
 from analysis.plots.style import MARKS, Drawn, Missing, listing, number, plural
 from analysis.result import ATTRIBUTES, BestTrial, StudyResult
-from analysis.study_dir import StudyDir
 from search_spaces.errors import SearchFailed
+from search_spaces.trials.study_dir import StudyDir
 
 DPI = 150
 BROAD = 8.0

@@ -16,17 +16,18 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import nn
 
 from analysis.pareto import ParetoTrial, completed, first_value, pareto_front
-from analysis.study_dir import StudyDir
-from search_spaces.database import SECONDS, open_storage
+from search_spaces.choosing.population import Schedule
 from search_spaces.errors import DataError, OutputError, SearchFailed, reason
-from search_spaces.fields import without_password
-from search_spaces.objectives import Mode, Objective
-from search_spaces.outcome import schedule_of
-from search_spaces.population import Schedule
-from search_spaces.study import Study
-from search_spaces.yaml_file import dump_yaml
+from search_spaces.study.fields import without_password
+from search_spaces.study.study import Study
+from search_spaces.study.yaml_file import dump_yaml
+from search_spaces.trials.database import SECONDS, open_storage
+from search_spaces.trials.objectives import Mode, Objective
+from search_spaces.trials.outcome import schedule_of
+from search_spaces.trials.study_dir import StudyDir
+from trainables.data.dataset import Array, Dataset, checked
 from trainables.refit import networks_of, predict
-from trainables.task import Array, Dataset, Task, checked
+from trainables.task import Task
 from trainables.tasks import task_of
 
 ATTRIBUTES = ("epochs", "seconds", "best_epoch", "reason", "schedule")

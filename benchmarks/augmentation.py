@@ -22,11 +22,11 @@ from torchvision.transforms import v2
 
 from benchmarks import records
 from trainables.cohort import Cohort
-from trainables.folds import Split
+from trainables.data.folds import Split
 from trainables.plan import Data, Plan
 from trainables.recipe import Recipe, network_params
-from trainables.signature import build
-from trainables.strategy import make_stack
+from trainables.stack.signature import build
+from trainables.stack.strategy import make_stack
 from trainables.tasks import make_task
 
 PROBLEM = "augmentation"

@@ -9,17 +9,17 @@ import torch
 
 from cluster.prepared import Prepared
 from cluster.recorder import Listener
-from search_spaces import Study
-from search_spaces.cohorts import form_cohorts
-from search_spaces.database import TrialDatabase, memory_database
-from search_spaces.outcome import Outcome, State
-from search_spaces.proposer import Proposer
-from search_spaces.rungs import Decision, Rungs
+from search_spaces.choosing.rungs import Decision, Rungs
+from search_spaces.study.study import Study
+from search_spaces.trials.cohorts import form_cohorts
+from search_spaces.trials.database import TrialDatabase, memory_database
+from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.proposer import Proposer
 from trainables.cohort import Cohort
-from trainables.fused import Traces
 from trainables.plan import Data
 from trainables.report import CohortReport
 from trainables.shape import trial_shape
+from trainables.stack.fused import Traces
 
 CPU = torch.device("cpu")
 WORKERS = 2

@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks import records
 from benchmarks.trials import with_tunefleet
+from cluster.engines.ray_session import ray_session
 from cluster.prepared import prepare
-from cluster.ray_session import ray_session
-from search_spaces import Study
+from search_spaces.study.study import Study
 
 PROBLEM = "populations"
 METHODS = {"one cohort": "cohort", "Ray Tune's PopulationBasedTraining": "ray"}

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.keyed import KeyedModule
-from trainables.task import Array, Dataset, Task
+from trainables.data.dataset import Array, Dataset
+from trainables.layers.keyed import KeyedModule
+from trainables.task import Task
 
 Point = Mapping[str, Tensor]
 """Hyperparameters by name, a float64 of any one shape each; choices by their place in the list."""

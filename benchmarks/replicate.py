@@ -24,11 +24,10 @@ import torch
 from analysis.result import StudyResult
 from benchmarks import records
 from cluster.runner import resume, run
-from search_spaces import Study
-from search_spaces.study import shipped_studies
-from search_spaces.yaml_file import read_yaml
+from search_spaces.study.study import Study, shipped_studies
+from search_spaces.study.yaml_file import read_yaml
+from trainables.data.dataset import Dataset
 from trainables.refit import evaluate
-from trainables.task import Dataset
 
 PROBLEM = "replication"
 RESULTS = Path("results") / "replicate"

@@ -22,19 +22,18 @@ from typing import Any
 import optuna
 import torch
 
-from analysis.study_dir import StudyDir
 from benchmarks import records
 from benchmarks.in_process import WORKERS, Progress, search_here
 from benchmarks.problems import FUNCTIONS, Function
 from benchmarks.ray_peer import optuna_search_and_asha
+from cluster.engines.ray_session import ray_session
 from cluster.prepared import prepare
-from cluster.ray_session import ray_session
 from cluster.search import search
-from search_spaces import Study
-from search_spaces.database import TrialDatabase, open_storage
-from search_spaces.proposer import Proposer
-from search_spaces.study import shipped_studies
-from search_spaces.yaml_file import read_yaml
+from search_spaces.study.study import Study, shipped_studies
+from search_spaces.study.yaml_file import read_yaml
+from search_spaces.trials.database import TrialDatabase, open_storage
+from search_spaces.trials.proposer import Proposer
+from search_spaces.trials.study_dir import StudyDir
 
 PROBLEM = records.SEARCHERS
 EVALUATIONS = 200

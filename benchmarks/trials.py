@@ -22,15 +22,15 @@ import torch
 from optuna.distributions import CategoricalDistribution
 from ray import tune
 
-from analysis.study_dir import StudyDir
 from benchmarks import records
+from cluster.engines.ray_session import ray_session
 from cluster.prepared import Prepared, prepare
-from cluster.ray_session import ray_session
 from cluster.recorder import Listener
 from cluster.search import search
-from search_spaces import Study
-from search_spaces.database import TrialDatabase, open_storage
-from search_spaces.proposer import Proposer
+from search_spaces.study.study import Study
+from search_spaces.trials.database import TrialDatabase, open_storage
+from search_spaces.trials.proposer import Proposer
+from search_spaces.trials.study_dir import StudyDir
 from trainables.recipe import Recipe, network_params
 
 PROBLEM = "regression_random"

@@ -53,7 +53,7 @@ def run(
     address: Address = None,
 ) -> None:
     """Run a study: search, refit the best configuration, test it, report."""
-    from search_spaces.study import Study
+    from search_spaces.study.study import Study
 
     overrides = _overrides(settings or [])
     overrides |= {key: value for key, value in (("search.trials", trials), ("search.seed", seed)) if value is not None}
@@ -90,7 +90,7 @@ def resume(
 @app.command()
 def studies() -> None:
     """List the studies that come with tunefleet; each has a profile for a first look: run NAME --profile quick."""
-    from search_spaces.study import Study, shipped_studies
+    from search_spaces.study.study import Study, shipped_studies
 
     for name, path in shipped_studies().items():
         study = Study.load(path)
@@ -132,7 +132,7 @@ def tensorboard(
     out: Folder, port: Annotated[int, typer.Option(help="Port on this machine; 0 chooses a free one.")] = 6006
 ) -> None:
     """Compare a study's trials in TensorBoard."""
-    from analysis.study_dir import StudyDir
+    from search_spaces.trials.study_dir import StudyDir
 
     logs = StudyDir.open(out).tensorboard
     os.execv(
@@ -159,7 +159,7 @@ def main() -> None:
 
 
 def _overrides(settings: list[str]) -> dict[str, Any]:
-    from search_spaces.yaml_file import parse_yaml
+    from search_spaces.study.yaml_file import parse_yaml
 
     found: dict[str, Any] = {}
     for setting in settings:
@@ -198,7 +198,7 @@ def _print_result(result: StudyResult, folder: Path) -> None:
     if summary["state"] == "finished":
         _say(f"\nreport:     {result.dir.report_page}")
         _say(f"compare:    tunefleet tensorboard {shlex.quote(str(folder))}")
-        from search_spaces.fields import without_password
+        from search_spaces.study.fields import without_password
 
         database = without_password(result.study.database or folder / result.dir.journal.name)
         _say(f"dashboard:  optuna-dashboard {shlex.quote(database)}")

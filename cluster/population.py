@@ -15,11 +15,11 @@ from ray import tune
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 
 from cluster.recorder import Recorder
-from search_spaces.cohorts import CohortPlan, Shape
+from search_spaces.choosing.population import PopulationTraining
 from search_spaces.errors import reason
-from search_spaces.outcome import State
-from search_spaces.population import PopulationTraining
-from search_spaces.proposer import Proposal, Proposer
+from search_spaces.trials.cohorts import CohortPlan, Shape
+from search_spaces.trials.outcome import State
+from search_spaces.trials.proposer import Proposal, Proposer
 from trainables.trainable import MemberTrainable
 from trainables.trial_run import TrialRun
 

@@ -12,18 +12,19 @@ import numpy as np
 import torch
 from ray import cloudpickle
 
+from search_spaces.choosing.population import PopulationTraining
+from search_spaces.choosing.rungs import Rungs
 from search_spaces.errors import DataError, StudyError, TaskError, TunefleetError, reason
-from search_spaces.objectives import Objective
-from search_spaces.population import PopulationTraining
-from search_spaces.rungs import Rungs
-from search_spaces.study import Study
-from trainables.folds import Split, all_rows, k_folds, refit_split, search_splits
+from search_spaces.study.study import Study
+from search_spaces.trials.objectives import Objective
+from trainables.data.dataset import Array, Dataset
+from trainables.data.folds import Split, all_rows, k_folds, refit_split, search_splits
 from trainables.plan import Plan
 from trainables.recipe import check_params, check_space
 from trainables.rehearsal import rehearse
-from trainables.rng import root_key
 from trainables.shape import check_changeable
-from trainables.task import Array, Dataset, Task
+from trainables.stack.rng import root_key
+from trainables.task import Task
 from trainables.tasks import task_of, user_module
 
 SEARCH, REFIT, FOLDS = 0, 1, 2

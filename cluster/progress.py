@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from cluster.recorder import Listener, SearchInfo
-from search_spaces.outcome import Outcome, State
+from search_spaces.trials.outcome import Outcome, State
 from trainables.report import CohortConfig, CohortReport
 
 REFIT_LINE_SECONDS = 30.0

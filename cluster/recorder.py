@@ -9,12 +9,12 @@ from typing import Any
 
 from ray import tune
 
-from analysis.tensorboard_log import TensorBoardLog
-from search_spaces.cohorts import CohortPlan
 from search_spaces.errors import reason
-from search_spaces.outcome import Outcome
-from search_spaces.proposer import Proposer
-from trainables.checkpoints import remove_checkpoint
+from search_spaces.trials.checkpoints import remove_checkpoint
+from search_spaces.trials.cohorts import CohortPlan
+from search_spaces.trials.outcome import Outcome
+from search_spaces.trials.proposer import Proposer
+from search_spaces.trials.tensorboard_log import TensorBoardLog
 from trainables.report import CohortConfig, CohortReport
 
 

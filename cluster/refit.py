@@ -13,21 +13,22 @@ import torch
 from ray.exceptions import RayError, RayTaskError
 
 from analysis.result import StudyResult, write_best, write_metrics
-from analysis.study_dir import StudyDir
-from analysis.tensorboard_log import TensorBoardLog
+from cluster.engines.ray_session import worker_resources
 from cluster.prepared import FOLDS, REFIT, Prepared, cross_validated
-from cluster.ray_session import worker_resources
 from cluster.recorder import Listener
+from search_spaces.choosing.population import Schedule
 from search_spaces.errors import SearchFailed, TunefleetError, reason
-from search_spaces.population import Schedule
-from trainables.folds import refit_split
+from search_spaces.trials.outcome import Epoch
+from search_spaces.trials.study_dir import StudyDir
+from search_spaces.trials.tensorboard_log import TensorBoardLog
+from trainables.data.dataset import Array, Pair
+from trainables.data.folds import refit_split
 from trainables.plan import Data, Plan
 from trainables.refit import Refit, cross_validate, evaluate, joined, networks_of, train_refit
-from trainables.rng import root_key
 from trainables.shape import trial_shape
-from trainables.task import Array, Pair, Task
+from trainables.stack.rng import root_key
+from trainables.task import Task
 from trainables.trainable import worker_device
-from trainables.trial_run import Epoch
 
 PROGRESS_SECONDS = 2.0
 

@@ -6,19 +6,19 @@ from pathlib import Path
 
 from analysis.report import write_report
 from analysis.result import StudyResult
-from analysis.study_dir import StudyDir
+from cluster.engines.ray_session import ray_session
 from cluster.prepared import Prepared, prepare
-from cluster.ray_session import ray_session
 from cluster.recorder import Listener
 from cluster.refit import refit
 from cluster.search import search
 from cluster.warm_start import past_trials
-from search_spaces.database import TrialDatabase, open_storage, repair_journal
 from search_spaces.errors import OutputError, StudyError, TunefleetError
-from search_spaces.fields import without_password
-from search_spaces.limits import Tally
-from search_spaces.proposer import Proposer
-from search_spaces.study import Study
+from search_spaces.study.fields import without_password
+from search_spaces.study.study import Study
+from search_spaces.trials.database import TrialDatabase, open_storage, repair_journal
+from search_spaces.trials.limits import Tally
+from search_spaces.trials.proposer import Proposer
+from search_spaces.trials.study_dir import StudyDir
 from trainables.task import Task
 
 

@@ -14,20 +14,20 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.exceptions import RayError
 from ray.tune import TuneError
 
-from analysis.study_dir import StudyDir
-from analysis.tensorboard_log import TensorBoardLog
+from cluster.engines.ray_session import worker_resources
 from cluster.population import search_by_ray
 from cluster.prepared import Prepared
-from cluster.ray_session import worker_resources
 from cluster.recorder import Listener, Recorder, ReportCallback, SearchInfo
 from cluster.tuner import run_tune
-from search_spaces.cohorts import Shape
-from search_spaces.database import TrialDatabase, passed
+from search_spaces.choosing.rungs import Rungs
 from search_spaces.errors import ClusterError, reason
-from search_spaces.proposer import Proposal, Proposer
-from search_spaces.rungs import Rungs
 from search_spaces.searcher import CohortSearcher
-from trainables.checkpoints import common_epoch
+from search_spaces.trials.checkpoints import common_epoch
+from search_spaces.trials.cohorts import Shape
+from search_spaces.trials.database import TrialDatabase, passed
+from search_spaces.trials.proposer import Proposal, Proposer
+from search_spaces.trials.study_dir import StudyDir
+from search_spaces.trials.tensorboard_log import TensorBoardLog
 from trainables.shape import trial_shape
 from trainables.trainable import CohortTrainable, Job
 

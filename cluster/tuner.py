@@ -13,7 +13,7 @@ from ray import tune
 from ray.air.execution import FixedResourceManager
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 
-from analysis.study_dir import StudyDir
+from search_spaces.trials.study_dir import StudyDir
 from trainables.trainable import Job
 
 

@@ -12,10 +12,10 @@ from optuna.trial import FrozenTrial
 
 from analysis.result import StudyResult
 from search_spaces.errors import StudyError, TunefleetError, reason
-from search_spaces.fields import without_password
-from search_spaces.objectives import Mode
-from search_spaces.study import Study
-from search_spaces.warm_start import SUFFIX, completed, fitting, remember, remembered
+from search_spaces.study.fields import without_password
+from search_spaces.study.study import Study
+from search_spaces.trials.objectives import Mode
+from search_spaces.trials.warm_start import SUFFIX, completed, fitting, remember, remembered
 
 
 def past_trials(

@@ -1,6 +1,1 @@
-"""What a trial may try and who chooses next: spaces, samplers, ASHA rungs, the trial database, shipped studies."""
-
-from search_spaces.errors import TunefleetError
-from search_spaces.study import Study
-
-__all__ = ["Study", "TunefleetError"]
+"""What a trial may try, who chooses next, and what is known of the trials."""

@@ -11,10 +11,10 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 
-from search_spaces.fields import NAME_CHARACTERS
+from search_spaces.choosing.samplers import SAMPLERS, Sampler
 from search_spaces.parameter import CHOICE_KEYS, CONSTANT_KEYS, RANGE_KEYS
-from search_spaces.samplers import SAMPLERS, Sampler
-from search_spaces.study import Study
+from search_spaces.study.fields import NAME_CHARACTERS
+from search_spaces.study.study import Study
 
 NOUNS = {"string": "text", "integer": "whole number", "number": "number", "object": "mapping"}
 COLUMNS = ("Key", "Type and range", "Default", "Meaning")

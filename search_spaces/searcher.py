@@ -8,11 +8,11 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from search_spaces.cohorts import CohortPlan, Shape, form_cohorts
 from search_spaces.errors import reason
-from search_spaces.limits import OUT_OF_TIME
-from search_spaces.outcome import Outcome, State
-from search_spaces.proposer import Proposal, Proposer
+from search_spaces.trials.cohorts import CohortPlan, Shape, form_cohorts
+from search_spaces.trials.limits import OUT_OF_TIME
+from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.proposer import Proposal, Proposer
 
 CRASHED = "the worker's process died twice: out of memory, or a crash in native code"
 

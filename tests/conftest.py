@@ -41,7 +41,7 @@ def local_ray() -> Iterator[None]:
     """One Ray on this machine for all tests that run studies in this process; at the end all its CPUs are free."""
     import ray
 
-    from cluster.ray_session import ray_session
+    from cluster.engines.ray_session import ray_session
 
     with ray_session("local"):
         yield

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from cluster.cli import app
 from cluster.runner import run
-from search_spaces import Study
+from search_spaces.study.study import Study
 from trainables.recipe import check_params
 from trainables.tasks import make_task
 

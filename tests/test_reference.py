@@ -12,12 +12,12 @@ import pytest
 from pydantic import Field
 
 from cluster.cli import reference
+from search_spaces.choosing.samplers import SAMPLERS
 from search_spaces.errors import StudyError
-from search_spaces.fields import Section, Share
 from search_spaces.reference import EXAMPLES, SPACE, Option, in_words, in_yaml, options
-from search_spaces.samplers import SAMPLERS
-from search_spaces.study import Study
-from search_spaces.yaml_file import parse_yaml
+from search_spaces.study.fields import Section, Share
+from search_spaces.study.study import Study
+from search_spaces.study.yaml_file import parse_yaml
 from trainables.recipe import check_space
 from trainables.reference import COMMAND, reference_page
 from trainables.tasks import make_task

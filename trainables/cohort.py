@@ -14,21 +14,21 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from search_spaces.choosing.population import Schedule
 from search_spaces.errors import reason
-from search_spaces.outcome import Outcome, State
-from search_spaces.population import Schedule
-from trainables.batches import MemberRows
-from trainables.fused import Traces
-from trainables.loop import LoopStack
+from search_spaces.trials.outcome import Epoch, Outcome, State
+from trainables.data.batches import MemberRows
+from trainables.layers.standardise import fit_layers, has_fitted_layers
 from trainables.plan import Data, Plan
 from trainables.recipe import OPTIMIZERS, Recipe, network_params
-from trainables.rng import root_key
-from trainables.signature import build, why_not_fused
-from trainables.stack import Values, finished_means
-from trainables.standardise import fit_layers, has_fitted_layers
-from trainables.strategy import as_loop, make_stack
+from trainables.stack.fused import Traces
+from trainables.stack.loop import LoopStack
+from trainables.stack.rng import root_key
+from trainables.stack.signature import build, why_not_fused
+from trainables.stack.stack import Values, finished_means
+from trainables.stack.strategy import as_loop, make_stack
 from trainables.task import Task
-from trainables.trial_run import Epoch, TrialRun
+from trainables.trial_run import TrialRun
 
 EVALUATION_ROWS = 1024
 EVALUATION_NUMBERS = 2**22

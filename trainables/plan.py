@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.folds import Rows, Split
-from trainables.task import Array
+from trainables.data.dataset import Array
+from trainables.data.folds import Rows, Split
 
 
 @dataclass(frozen=True)

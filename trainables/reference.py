@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_spaces.reference import argument_meanings, in_yaml, one_of, prose, study_reference, table
-from trainables.augment import Augment
-from trainables.networks import ACTIVATIONS, INITIALISATIONS
+from trainables.layers.augment import Augment
+from trainables.layers.networks import ACTIVATIONS, INITIALISATIONS
 from trainables.recipe import NEEDS, RULES, Recipe
 from trainables.task import Task
 from trainables.tasks import TASKS

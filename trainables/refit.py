@@ -10,16 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from search_spaces.choosing.population import Schedule
 from search_spaces.errors import SearchFailed
-from search_spaces.objectives import COSTS
-from search_spaces.outcome import State
-from search_spaces.population import Schedule
+from search_spaces.trials.objectives import COSTS
+from search_spaces.trials.outcome import Epoch, State
 from trainables.cohort import Cohort
 from trainables.plan import Data, Plan
 from trainables.recipe import network_params
-from trainables.stack import Values, finished_means, sample_values
+from trainables.stack.stack import Values, finished_means, sample_values
 from trainables.task import Task
-from trainables.trial_run import Epoch
 
 EVALUATION_ROWS = 1024
 

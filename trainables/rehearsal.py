@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import TaskError, TunefleetError, reason
-from search_spaces.objectives import COSTS, Objective, check_known
 from search_spaces.space import Space
+from search_spaces.trials.objectives import COSTS, Objective, check_known
+from trainables.data.dataset import Array
 from trainables.recipe import network_params
-from trainables.signature import build
-from trainables.stack import sample_values
-from trainables.task import Array, Task
+from trainables.stack.signature import build
+from trainables.stack.stack import sample_values
+from trainables.task import Task
 
 ROWS = 4
 RESERVED = frozenset({"loss", "lr", "value", "epoch", "epochs", *COSTS, "best_epoch", "reason", "kfold_best"})

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search_spaces.outcome import Outcome
-from search_spaces.population import Schedule
-from trainables.trial_run import Epoch
+from search_spaces.choosing.population import Schedule
+from search_spaces.trials.outcome import Epoch, Outcome
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from search_spaces.cohorts import Shape
 from search_spaces.errors import StudyError, TaskError, reason
 from search_spaces.space import Space
-from trainables.folds import Split
+from search_spaces.trials.cohorts import Shape
+from trainables.data.folds import Split
 from trainables.recipe import Recipe, network_params
-from trainables.signature import build, signature, why_not_fused
+from trainables.stack.signature import build, signature, why_not_fused
 from trainables.task import Task
 
 STACK_BYTES = {"cpu": 2**30, "cuda": 2**33}

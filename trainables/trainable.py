@@ -14,18 +14,19 @@ import ray
 import torch
 from ray import tune
 
+from search_spaces.choosing.population import PopulationTraining
+from search_spaces.choosing.rungs import Decision
 from search_spaces.errors import reason
-from search_spaces.limits import OUT_OF_TIME
-from search_spaces.outcome import Outcome, State
-from search_spaces.population import PopulationTraining
-from search_spaces.rungs import Decision
-from trainables.checkpoints import load_checkpoint, save_checkpoints
+from search_spaces.trials.checkpoints import load_checkpoint, save_checkpoints
+from search_spaces.trials.limits import OUT_OF_TIME
+from search_spaces.trials.outcome import Outcome, State
 from trainables.cohort import Cohort
-from trainables.fused import Traces
+from trainables.data.dataset import Array
 from trainables.plan import Data, Plan
 from trainables.report import CohortConfig, CohortReport
-from trainables.rng import root_key
-from trainables.task import Array, Task
+from trainables.stack.fused import Traces
+from trainables.stack.rng import root_key
+from trainables.task import Task
 
 REPORT_SECONDS = 1.0
 """A worker reports about this often: results of a cohort are fat, so they should be few."""
@@ -131,7 +132,7 @@ class CohortTrainable(tune.Trainable):
             self._why = reason(error)
 
     def _keep_time(self, cohort: Cohort) -> None:
-        """Stop the trials when the study's time is over; see ``search_spaces.limits`` for the one that goes on."""
+        """Stop the trials when the study's time is over; see ``search_spaces.trials.limits`` for the one that goes on."""
         if self._job.deadline is None or time.time() < self._job.deadline:
             return
         completed = self._completed or any(outcome.state is State.COMPLETE for outcome in cohort.ended)

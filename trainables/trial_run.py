@@ -7,29 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from search_spaces.outcome import Outcome, State
-from search_spaces.population import Schedule
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch of one trial.
-
-    Args:
-        epoch: from 1.
-        value: of the study's metric, mean over members.
-        train_loss: mean over members of the mean over rows, dropout included.
-        lr: learning rate of the first member at the end of the epoch.
-        metrics: validation loss and metrics, means over members.
-        folds: the study's metric of each member.
-    """
-
-    epoch: int
-    value: float
-    train_loss: float
-    lr: float
-    metrics: Mapping[str, float]
-    folds: tuple[float, ...]
+from search_spaces.choosing.population import Schedule
+from search_spaces.trials.outcome import Epoch, Outcome, State
 
 
 @dataclass

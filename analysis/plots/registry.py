@@ -9,21 +9,11 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-from analysis.plots import (
-    confusion,
-    curves,
-    decision_map,
-    fit,
-    history,
-    importances,
-    pareto,
-    refit_curves,
-    schedules,
-    slices,
-    weights,
-)
-from analysis.plots.fitted import Fitted
-from analysis.plots.search import Search
+from analysis.plots.network import weights
+from analysis.plots.refit import confusion, decision_map, fit, refit_curves
+from analysis.plots.refit.fitted import Fitted
+from analysis.plots.search import curves, history, importances, pareto, schedules, slices
+from analysis.plots.search.source import Search
 from analysis.plots.style import Drawn, Missing
 from analysis.result import StudyResult
 from search_spaces.errors import TunefleetError, reason

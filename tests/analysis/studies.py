@@ -9,18 +9,19 @@ import pandas as pd
 import torch
 
 from analysis.result import StudyResult, write_best, write_metrics
-from analysis.study_dir import StudyDir
-from search_spaces.database import TrialDatabase, open_storage
-from search_spaces.proposer import Proposer
-from search_spaces.rungs import Decision, Rungs
-from search_spaces.study import Study
+from search_spaces.choosing.rungs import Decision, Rungs
+from search_spaces.study.study import Study
+from search_spaces.trials.database import TrialDatabase, open_storage
+from search_spaces.trials.proposer import Proposer
+from search_spaces.trials.study_dir import StudyDir
 from trainables.cohort import Cohort
-from trainables.folds import all_rows, refit_split, search_splits
-from trainables.fused import Traces
+from trainables.data.dataset import Pair
+from trainables.data.folds import all_rows, refit_split, search_splits
 from trainables.plan import Data, Plan
 from trainables.refit import evaluate, networks_of, train_refit
-from trainables.rng import root_key
-from trainables.task import Pair, Task
+from trainables.stack.fused import Traces
+from trainables.stack.rng import root_key
+from trainables.task import Task
 from trainables.tasks import task_of
 
 LR = {"low": 1e-3, "high": 1e-1, "log": True}

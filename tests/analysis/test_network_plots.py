@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from sklearn.metrics import accuracy_score, confusion_matrix
 from torch import nn
 
-from analysis.plots import confusion, decision_map, fit, refit_curves, weights
-from analysis.plots.fitted import Fitted, classes_of, probabilities, scores
+from analysis.plots.network import weights
+from analysis.plots.refit import confusion, decision_map, fit, refit_curves
+from analysis.plots.refit.fitted import Fitted, classes_of, probabilities, scores
 from analysis.result import StudyResult
 
 

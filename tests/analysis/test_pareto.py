@@ -11,11 +11,11 @@ from matplotlib.text import Annotation
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from analysis.pareto import ParetoTrial, table
-from analysis.plots import pareto
+from analysis.plots.search import pareto
 from analysis.plots.style import Missing, new_figure
 from analysis.report import write_report
 from analysis.result import StudyResult
-from search_spaces.objectives import Objective
+from search_spaces.trials.objectives import Objective
 from tests.analysis.studies import digits, run_study
 from tests.analysis.test_report import NETWORK, SEARCH, Page, drawn
 

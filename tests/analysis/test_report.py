@@ -19,10 +19,11 @@ from analysis.plots.registry import figures
 from analysis.plots.style import Drawn, Missing
 from analysis.report import metrics_of, write_report
 from analysis.result import StudyResult
-from analysis.study_dir import StudyDir
-from search_spaces.study import Study
+from search_spaces.study.study import Study
+from search_spaces.trials.study_dir import StudyDir
 from tests.analysis.studies import regression, run_study, spirals
-from trainables.task import Dataset, Task
+from trainables.data.dataset import Dataset
+from trainables.task import Task
 
 SEARCH = {"history", "curves", "importances", "slices"}
 NETWORK = {"refit_curves", "weights"}
@@ -166,7 +167,7 @@ def test_a_figure_that_fails_says_so_and_costs_no_other(
     def fail(history: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("analysis.plots.refit_curves.compute", fail)
+    monkeypatch.setattr("analysis.plots.refit.refit_curves.compute", fail)
     page = Page(write_report(regression_study))
     assert "this figure could not be drawn, ZeroDivisionError" in page.text
     assert {p.stem for p in page.pictures} >= SEARCH

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from analysis.plots import curves, history, importances, schedules, slices
 from analysis.plots.registry import SEARCH
-from analysis.plots.search import Search
+from analysis.plots.search import curves, history, importances, schedules, slices
+from analysis.plots.search.source import Search
 from analysis.plots.style import Drawn, Missing
 
 LR = FloatDistribution(1e-4, 1e-1, log=True)

@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 
 from benchmarks.problems import FUNCTIONS, GENES, HARTMANN_3, HARTMANN_6, RECIPE, Categorical, Function, Noisy, hartmann
 from cluster.prepared import Prepared, prepare
-from search_spaces import Study
-from search_spaces.outcome import Outcome
+from search_spaces.study.study import Study
+from search_spaces.trials.outcome import Outcome
 from trainables.cohort import Cohort
 from trainables.plan import Data
 

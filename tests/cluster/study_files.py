@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from search_spaces import Study
+from search_spaces.study.study import Study
 
 SPACE = {
     "width": [8, 16],
@@ -47,7 +47,8 @@ import os
 import numpy as np
 import torch
 from torch import nn
-from trainables.task import Dataset, Task
+from trainables.data.dataset import Dataset
+from trainables.task import Task
 
 
 def no_test():

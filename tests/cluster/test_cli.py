@@ -9,7 +9,7 @@ import pytest
 
 from cluster import cli
 from cluster.runner import run
-from search_spaces import Study
+from search_spaces.study.study import Study
 from tests.cluster.study_files import write_own_task
 
 STUDY = """

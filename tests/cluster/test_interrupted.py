@@ -18,7 +18,7 @@ import pytest
 from analysis.result import StudyResult
 from cluster.recorder import Listener
 from cluster.runner import resume, run
-from search_spaces.study import Study
+from search_spaces.study.study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 

@@ -10,16 +10,15 @@ from typing import Any
 import optuna
 import pytest
 
-from analysis import StudyResult
-from analysis.result import write_metrics
-from analysis.study_dir import StudyDir
+from analysis.result import StudyResult, write_metrics
 from cluster.runner import resume, run
 from cluster.warm_start import past_trials
-from search_spaces.database import TrialDatabase, memory_database, open_storage
 from search_spaces.errors import StudyError
-from search_spaces.outcome import Outcome, State
-from search_spaces.proposer import Proposer
-from search_spaces.study import Study
+from search_spaces.study.study import Study
+from search_spaces.trials.database import TrialDatabase, memory_database, open_storage
+from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.proposer import Proposer
+from search_spaces.trials.study_dir import StudyDir
 from tests.cluster.study_files import digits_study
 
 

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from analysis import StudyResult
+from analysis.result import StudyResult
 from cluster import cli
 from cluster.runner import resume, run
 from search_spaces.errors import StudyError

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis import StudyResult
+from analysis.result import StudyResult
 from cluster.runner import run
-from search_spaces import Study
 from search_spaces.errors import DataError, SearchFailed
+from search_spaces.study.study import Study
 from tests.cluster.study_files import write_own_task
 
 STUDY = """

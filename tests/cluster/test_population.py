@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from analysis.result import StudyResult
 from cluster.runner import run
-from search_spaces.study import Study
+from search_spaces.study.study import Study
 
 POPULATION, EPOCHS = 4, 4
 STUDY: dict[str, Any] = {

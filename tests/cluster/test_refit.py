@@ -17,14 +17,14 @@ import cluster.refit
 from cluster.cli import app
 from cluster.prepared import FOLDS, REFIT, prepare
 from cluster.runner import resume, run
-from search_spaces import Study
 from search_spaces.errors import DataError
+from search_spaces.study.study import Study
 from tests.cluster.study_files import digits_study, shipped_on
-from trainables.folds import k_folds, refit_split
+from trainables.data.dataset import Dataset, Pair
+from trainables.data.folds import k_folds, refit_split
 from trainables.plan import Data, Plan
 from trainables.refit import Refit, cross_validate, joined, networks_of, train_refit
-from trainables.rng import root_key
-from trainables.task import Dataset, Pair
+from trainables.stack.rng import root_key
 from trainables.tasks.digits import Digits
 
 CPU = torch.device("cpu")

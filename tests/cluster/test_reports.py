@@ -10,13 +10,12 @@ import torch
 
 from cluster.prepared import REFIT, prepare
 from cluster.runner import run
-from search_spaces import Study
-from search_spaces.study import shipped_studies
+from search_spaces.study.study import Study, shipped_studies
 from tests.cluster.study_files import shipped_on
-from trainables.folds import refit_split
+from trainables.data.folds import refit_split
 from trainables.plan import Data, Plan
 from trainables.refit import evaluate, networks_of, train_refit
-from trainables.rng import root_key
+from trainables.stack.rng import root_key
 
 MANCINI = {"optimizer": "adam", "activation": "leaky_relu", "lr": 0.006, "l2": 0.0002}
 """What the first report chose for its refit; it names no batch size."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from analysis.study_dir import StudyDir
 from cluster.prepared import prepare
 from cluster.recorder import Listener
 from cluster.search import search
-from search_spaces import Study
-from search_spaces.database import TrialDatabase, open_storage
-from search_spaces.proposer import Proposer
+from search_spaces.study.study import Study
+from search_spaces.trials.database import TrialDatabase, open_storage
+from search_spaces.trials.proposer import Proposer
+from search_spaces.trials.study_dir import StudyDir
 from tests.cluster.study_files import digits_study
 
 GRID = {"width": [8, 16], "lr": [0.01, 0.03], "dropout": [0.0, 0.2]}

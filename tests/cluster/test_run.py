@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
-from analysis import StudyResult
+from analysis.result import StudyResult
 from cluster.runner import resume, run
 from search_spaces.errors import OutputError
 from tests.cluster.study_files import SPACE, digits_study

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster.runner import run
-from search_spaces.study import shipped_studies
+from search_spaces.study.study import shipped_studies
 from tests.cluster.study_files import shipped_on
 
 ONE_WORKER = {"resources.cpu": min(2, os.cpu_count() or 1)}

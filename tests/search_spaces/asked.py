@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from search_spaces.database import TrialDatabase, open_storage
-from search_spaces.outcome import Outcome
-from search_spaces.proposer import Proposer
-from search_spaces.study import Study
+from search_spaces.study.study import Study
+from search_spaces.trials.database import TrialDatabase, open_storage
+from search_spaces.trials.outcome import Outcome
+from search_spaces.trials.proposer import Proposer
 
 PENDING = 3
 

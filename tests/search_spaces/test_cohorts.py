@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from search_spaces.cohorts import CohortPlan, Shape, form_cohorts
-from search_spaces.proposer import Proposal
+from search_spaces.trials.cohorts import CohortPlan, Shape, form_cohorts
+from search_spaces.trials.proposer import Proposal
 
 SMALL, LARGE = Shape("a", steps=10, members=5, largest=100), Shape("b", steps=90, members=5, largest=100)
 

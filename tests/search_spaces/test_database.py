@@ -12,10 +12,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search_spaces.database import TrialDatabase, open_storage, passed, repair_journal
 from search_spaces.errors import OutputError
-from search_spaces.fields import without_password
-from search_spaces.outcome import Outcome, State
+from search_spaces.study.fields import without_password
+from search_spaces.trials.database import TrialDatabase, open_storage, passed, repair_journal
+from search_spaces.trials.outcome import Outcome, State
 
 CURVE = tuple((e, 1 / e) for e in range(1, 151))
 

@@ -10,11 +10,11 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search_spaces.database import TrialDatabase, open_storage
-from search_spaces.genetic import CROSSOVERS, GENERATION, room, select
-from search_spaces.outcome import Outcome, State
-from search_spaces.proposer import Proposer
-from search_spaces.study import Study
+from search_spaces.choosing.genetic import CROSSOVERS, GENERATION, room, select
+from search_spaces.study.study import Study
+from search_spaces.trials.database import TrialDatabase, open_storage
+from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.proposer import Proposer
 
 SPACE = {
     "kind": ["a", "b"],

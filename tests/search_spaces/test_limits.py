@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search_spaces.cohorts import Shape
-from search_spaces.database import memory_database
 from search_spaces.errors import StudyError
-from search_spaces.limits import OUT_OF_TIME, UNBOUNDED, Limits, Tally
-from search_spaces.outcome import Outcome, State
-from search_spaces.proposer import NOTE_SECONDS, Proposer
 from search_spaces.searcher import CohortSearcher
-from search_spaces.study import Study
+from search_spaces.study.study import Study
+from search_spaces.trials.cohorts import Shape
+from search_spaces.trials.database import memory_database
+from search_spaces.trials.limits import OUT_OF_TIME, UNBOUNDED, Limits, Tally
+from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.proposer import NOTE_SECONDS, Proposer
 
 SPACE = {"x": {"low": 0.0, "high": 1.0}, "kind": ["a", "b"]}
 DONE, PRUNED, FAILED, RUNNING = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING

@@ -12,13 +12,13 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from search_spaces.database import TrialDatabase, memory_database, open_storage
+from search_spaces.choosing.samplers import SAMPLERS
 from search_spaces.errors import StudyError
-from search_spaces.objectives import Mode, Objective, check_known, front, judged, listed, values_of
-from search_spaces.outcome import Outcome, State
-from search_spaces.proposer import Proposer
-from search_spaces.samplers import SAMPLERS
-from search_spaces.study import Study
+from search_spaces.study.study import Study
+from search_spaces.trials.database import TrialDatabase, memory_database, open_storage
+from search_spaces.trials.objectives import Mode, Objective, check_known, front, judged, listed, values_of
+from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.proposer import Proposer
 from tests.search_spaces.asked import proposals
 
 BOTH = {"val_loss": "min", "parameters": "min"}

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from search_spaces.outcome import Outcome, State, thin
+from search_spaces.trials.outcome import Outcome, State, thin
 
 
 def curve(length: int) -> tuple[tuple[int, float], ...]:

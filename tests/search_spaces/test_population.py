@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search_spaces.database import memory_database
+from search_spaces.choosing.population import Pbt, PopulationTraining
 from search_spaces.errors import StudyError
-from search_spaces.outcome import Outcome, State
-from search_spaces.population import Pbt, PopulationTraining
-from search_spaces.proposer import Proposer
 from search_spaces.space import Space
-from search_spaces.study import Study
+from search_spaces.study.study import Study
+from search_spaces.trials.database import memory_database
+from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.proposer import Proposer
 
 SPACE: dict[str, Any] = {
     "lr": {"low": 1e-4, "high": 1e-1, "log": True},

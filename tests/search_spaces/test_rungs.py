@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from search_spaces.rungs import Decision, Rungs, rung_epochs
-from search_spaces.stopping import Asha
+from search_spaces.choosing.rungs import Decision, Rungs, rung_epochs
+from search_spaces.choosing.stopping import Asha
 
 Mode = Literal["min", "max"]
 

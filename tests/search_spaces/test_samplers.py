@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from search_spaces.database import memory_database
+from search_spaces.choosing.samplers import SAMPLERS, draw_seed
 from search_spaces.errors import StudyError
-from search_spaces.outcome import Outcome, State
-from search_spaces.proposer import Proposer
-from search_spaces.samplers import SAMPLERS, draw_seed
 from search_spaces.space import Space
-from search_spaces.study import Study
+from search_spaces.study.study import Study
+from search_spaces.trials.database import memory_database
+from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.proposer import Proposer
 from tests.search_spaces.asked import proposals
 
 SPACE = {

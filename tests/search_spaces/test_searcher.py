@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from search_spaces.cohorts import CohortPlan, Shape
-from search_spaces.database import memory_database
-from search_spaces.outcome import Outcome, State
-from search_spaces.proposer import Proposal, Proposer
 from search_spaces.searcher import CRASHED, MOST_DEATHS, CohortSearcher
-from search_spaces.study import Study
+from search_spaces.study.study import Study
+from search_spaces.trials.cohorts import CohortPlan, Shape
+from search_spaces.trials.database import memory_database
+from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.proposer import Proposal, Proposer
 
 
 class Driven:

@@ -12,13 +12,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from search_spaces.database import TrialDatabase, open_storage, passed
+from search_spaces.choosing.rungs import GOLDEN, Decision, Rule, Rungs
+from search_spaces.choosing.stopping import Asha, Hyperband, Median
 from search_spaces.errors import StudyError
-from search_spaces.outcome import MOST_RUNGS, Outcome, State
-from search_spaces.rungs import GOLDEN, Decision, Rule, Rungs
-from search_spaces.sections import EarlyStopping
-from search_spaces.stopping import Asha, Hyperband, Median
-from search_spaces.study import Study
+from search_spaces.study.sections import EarlyStopping
+from search_spaces.study.study import Study
+from search_spaces.trials.database import TrialDatabase, open_storage, passed
+from search_spaces.trials.outcome import MOST_RUNGS, Outcome, State
 from tests.search_spaces.test_rungs import decisions_of_ray
 
 Mode = Literal["min", "max"]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from search_spaces.errors import StudyError
-from search_spaces.study import Study, shipped_studies
+from search_spaces.study.study import Study, shipped_studies
 
 MINIMAL = {"task": "digits", "space": {"lr": {"low": 1e-4, "high": 0.1, "log": True}}, "search": {"trials": 3}}
 

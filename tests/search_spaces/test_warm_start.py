@@ -11,15 +11,15 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search_spaces.database import TrialDatabase, memory_database, open_storage
+from search_spaces.choosing.genetic import GENERATION, founders
+from search_spaces.choosing.samplers import SAMPLERS
 from search_spaces.errors import StudyError
-from search_spaces.genetic import GENERATION, founders
-from search_spaces.outcome import Outcome, State
-from search_spaces.proposer import Proposer
-from search_spaces.samplers import SAMPLERS
 from search_spaces.space import Space
-from search_spaces.study import Study
-from search_spaces.warm_start import completed, fitting, remember, remembered
+from search_spaces.study.study import Study
+from search_spaces.trials.database import TrialDatabase, memory_database, open_storage
+from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.proposer import Proposer
+from search_spaces.trials.warm_start import completed, fitting, remember, remembered
 
 BOWL = {"x": {"low": -5.0, "high": 5.0}, "y": {"low": -5.0, "high": 5.0}, "z": {"low": -5.0, "high": 5.0}}
 DEEP = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from search_spaces.errors import StudyError
-from search_spaces.yaml_file import dump_yaml, parse_yaml, read_yaml
+from search_spaces.study.yaml_file import dump_yaml, parse_yaml, read_yaml
 
 
 @pytest.mark.parametrize(

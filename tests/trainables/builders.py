@@ -11,19 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.batches import Batch, MemberRows
 from trainables.cohort import Cohort
-from trainables.folds import Split
-from trainables.fused import FusedStack, Traces
-from trainables.keyed import MemberDropout
-from trainables.loop import LoopStack
-from trainables.networks import mlp
+from trainables.data.batches import Batch, MemberRows
+from trainables.data.dataset import Dataset
+from trainables.data.folds import Split
+from trainables.layers.keyed import MemberDropout
+from trainables.layers.networks import mlp
 from trainables.plan import Data, Plan
 from trainables.recipe import Recipe
-from trainables.rng import root_key
-from trainables.signature import build
-from trainables.stack import Stack
-from trainables.task import Dataset, Task
+from trainables.stack.fused import FusedStack, Traces
+from trainables.stack.loop import LoopStack
+from trainables.stack.rng import root_key
+from trainables.stack.signature import build
+from trainables.stack.stack import Stack
+from trainables.task import Task
 
 CPU = torch.device("cpu")
 COUNTS = (21, 16, 24, 19)

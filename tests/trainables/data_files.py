@@ -14,7 +14,7 @@ import pytest
 from torchvision import datasets
 
 from search_spaces.errors import DataError
-from trainables.task import Array, Pair
+from trainables.data.dataset import Array, Pair
 
 FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 ROWS, TEST_ROWS, HOUSES = 200, 50, 1260

@@ -15,14 +15,14 @@ from torchvision.transforms.functional import rotate
 
 from search_spaces.errors import TaskError
 from tests.trainables.builders import make
-from trainables.augment import ERASED_AREA, Augment
-from trainables.fused import FusedStack
-from trainables.keyed import KeyedModule
-from trainables.loop import LoopStack
+from trainables.layers.augment import ERASED_AREA, Augment
+from trainables.layers.keyed import KeyedModule
 from trainables.recipe import Recipe
-from trainables.rng import root_key
-from trainables.signature import build, signature
-from trainables.stack import Stack
+from trainables.stack.fused import FusedStack
+from trainables.stack.loop import LoopStack
+from trainables.stack.rng import root_key
+from trainables.stack.signature import build, signature
+from trainables.stack.stack import Stack
 from trainables.tasks import make_task
 
 EVERYTHING = {"rotation": 20.0, "flip": 0.5, "crop": 2, "erase": 0.5, "augment": 0.9}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.trainables.builders import COUNTS, CPU, keys_of, member_rows
-from trainables.batches import Batch, MemberRows
+from trainables.data.batches import Batch, MemberRows
 
 
 def epoch_of(size: int | str, epoch: int = 1) -> list[Batch]:

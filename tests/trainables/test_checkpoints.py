@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from search_spaces.trials.checkpoints import load_checkpoint, remove_checkpoint, save_checkpoints
 from tests.trainables.builders import Curve, cohort, curves, run
-from trainables.checkpoints import load_checkpoint, remove_checkpoint, save_checkpoints
 
 
 def test_a_trial_goes_on_from_its_file(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from search_spaces.outcome import Outcome, State
+from search_spaces.trials.outcome import Outcome, State
 from tests.trainables.builders import Curve, cohort, curves, run
 from trainables.cohort import Cohort
-from trainables.fused import FusedStack
-from trainables.loop import LoopStack
 from trainables.plan import Data
 from trainables.refit import networks_of
+from trainables.stack.fused import FusedStack
+from trainables.stack.loop import LoopStack
 
 TASK = Curve()
 TRIALS = {0: {"lr": 0.01}, 3: {"lr": 0.03, "optimizer": "sgd"}, 4: {"lr": 0.02, "optimizer": "radam"}}

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from search_spaces.errors import TaskError
-from search_spaces.sections import TaskOptions
+from search_spaces.study.sections import TaskOptions
 from tests.trainables.builders import CPU
 from trainables.cohort import Cohort
-from trainables.folds import all_rows, search_splits
+from trainables.data.folds import all_rows, search_splits
+from trainables.data.readers.images import usps
 from trainables.plan import Data, Plan
-from trainables.readers.images import usps
 from trainables.tasks import make_task
 from trainables.tasks.colored_usps import COLOURS
 

@@ -7,9 +7,9 @@ import pytest
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from search_spaces.errors import DataError
-from search_spaces.sections import Refit, TaskOptions
-from trainables.folds import all_rows, held_out, refit_split, search_splits
-from trainables.task import Dataset
+from search_spaces.study.sections import Refit, TaskOptions
+from trainables.data.dataset import Dataset
+from trainables.data.folds import all_rows, held_out, refit_split, search_splits
 
 RNG = np.random.default_rng(0)
 NUMBERS = Dataset(RNG.normal(size=(100, 2)), RNG.normal(size=(100, 1)))

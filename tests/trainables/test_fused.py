@@ -25,12 +25,12 @@ from tests.trainables.builders import (
     run,
     train,
 )
-from trainables.batches import MemberRows
-from trainables.fused import FusedStack, NotFusable
-from trainables.loop import LoopStack
+from trainables.data.batches import MemberRows
 from trainables.recipe import Recipe
-from trainables.signature import build
-from trainables.strategy import make_stack
+from trainables.stack.fused import FusedStack, NotFusable
+from trainables.stack.loop import LoopStack
+from trainables.stack.signature import build
+from trainables.stack.strategy import make_stack
 
 
 class Dense(nn.Module):

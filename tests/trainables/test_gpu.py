@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from search_spaces.sections import TaskOptions
-from trainables.batches import MemberRows
+from search_spaces.study.sections import TaskOptions
 from trainables.cohort import Cohort
-from trainables.folds import all_rows, search_splits
-from trainables.fused import FusedStack
-from trainables.keyed import MemberDropout
+from trainables.data.batches import MemberRows
+from trainables.data.folds import all_rows, search_splits
+from trainables.layers.keyed import MemberDropout
 from trainables.plan import Data, Plan
+from trainables.stack.fused import FusedStack
 from trainables.tasks import make_task
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from search_spaces.errors import DataError, TaskError
-from search_spaces.sections import TaskOptions
+from search_spaces.study.sections import TaskOptions
 from tests.trainables.builders import CPU
 from tests.trainables.data_files import houses
 from trainables import cohort
 from trainables.cohort import Cohort
-from trainables.folds import all_rows, search_splits
+from trainables.data.folds import all_rows, search_splits
+from trainables.data.readers.table import house_prices
+from trainables.layers.standardise import fit_layers
 from trainables.plan import Data, Plan
-from trainables.readers.table import house_prices
 from trainables.refit import evaluate
-from trainables.standardise import fit_layers
 from trainables.tasks import make_task
 
 TASK = make_task("house_prices", {})

@@ -12,9 +12,9 @@ from scipy.io import savemat
 from torch import nn
 
 from search_spaces.errors import DataError, TaskError
-from trainables.networks import ChannelsLast, Convolution, convolutions
-from trainables.readers.images import mnist
-from trainables.task import Array
+from trainables.data.dataset import Array
+from trainables.data.readers.images import mnist
+from trainables.layers.networks import ChannelsLast, Convolution, convolutions
 from trainables.tasks import make_task
 from trainables.tasks.mnist import drawn_widths
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainables.keyed import MemberDropout, replace_dropout
-from trainables.rng import root_key
+from trainables.layers.keyed import MemberDropout, replace_dropout
+from trainables.stack.rng import root_key
 
 N = 40_000
 

@@ -11,8 +11,8 @@ from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 from tests.trainables.data_files import IMAGES, LABELS, message
-from trainables.readers.mat import mnist_mat
-from trainables.task import Array
+from trainables.data.dataset import Array
+from trainables.data.readers.mat import mnist_mat
 
 
 def mat(folder: Path, images: object = None, labels: object = None, **options: object) -> Path:

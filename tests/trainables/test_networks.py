@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from search_spaces.errors import TaskError
-from trainables.networks import INITIALISATIONS, mlp
+from trainables.layers.networks import INITIALISATIONS, mlp
 
 
 def test_layers_in_order() -> None:

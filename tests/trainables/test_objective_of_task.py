@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from search_spaces.errors import StudyError, TaskError
-from search_spaces.objectives import Objective
-from search_spaces.study import Study
+from search_spaces.study.study import Study
+from search_spaces.trials.objectives import Objective
 from trainables.cohort import Cohort, Data, Plan
-from trainables.folds import all_rows, search_splits
+from trainables.data.folds import all_rows, search_splits
 from trainables.recipe import network_params
 from trainables.rehearsal import rehearse
 from trainables.tasks import make_task, task_of

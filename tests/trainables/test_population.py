@@ -23,16 +23,16 @@ from tests.trainables.builders import (  # fmt: skip
     worst_difference,
 )
 from trainables.cohort import Cohort
-from trainables.folds import search_splits
-from trainables.fused import FusedStack
-from trainables.loop import LoopStack
+from trainables.data.folds import search_splits
 from trainables.recipe import Recipe
 from trainables.refit import train_refit
 from trainables.shape import check_changeable
-from trainables.stack import Stack
-from trainables.strategy import as_loop
+from trainables.stack.fused import FusedStack
+from trainables.stack.loop import LoopStack
+from trainables.stack.stack import Stack
+from trainables.stack.strategy import as_loop
 
-from search_spaces.sections import TaskOptions  # isort: skip
+from search_spaces.study.sections import TaskOptions  # isort: skip
 
 TASK = Curve()
 TRIALS = {n: {"lr": 0.002 * (n + 1), "dropout": 0.1 * n, "optimizer": "adam"} for n in range(4)}

@@ -19,7 +19,7 @@ import pytest
 from torchvision import datasets
 
 from tests.trainables.data_files import FILES, IMAGES, LABELS, idx, message, publish, usps_file, usps_line, write
-from trainables.readers.images import fashion_mnist, mnist, usps
+from trainables.data.readers.images import fashion_mnist, mnist, usps
 
 BOTH = pytest.mark.parametrize("train", [True, False])
 
@@ -231,7 +231,7 @@ def test_broken_usps_files(content: bytes, expected: str, tmp_path: Path) -> Non
 
 
 def test_importing_readers_imports_no_torchvision() -> None:
-    code = "import sys, trainables.readers.images, trainables.readers.mat; sys.exit('torchvision' in sys.modules)"
+    code = "import sys, trainables.data.readers.images, trainables.data.readers.mat; sys.exit('torchvision' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from search_spaces.errors import TaskError
 from search_spaces.space import Space
+from trainables.data.dataset import Dataset
 from trainables.rehearsal import rehearse
-from trainables.task import Dataset, Task
+from trainables.task import Task
 from trainables.tasks import TASKS, make_task
 
 X = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]

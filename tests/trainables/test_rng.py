@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import torch
 
-from trainables.rng import fold_in, random_bits, root_key
+from trainables.stack.rng import fold_in, random_bits, root_key
 
 WORD = 2**64
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.trainables.builders import torch_optimizer, torch_schedule
 from trainables.recipe import Recipe
-from trainables.schedules import advance, schedule_columns
+from trainables.stack.schedules import advance, schedule_columns
 
 RNG = np.random.default_rng(0)
 RECIPES = [

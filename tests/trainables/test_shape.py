@@ -11,8 +11,8 @@ from torch import nn
 
 from search_spaces.errors import TaskError
 from tests.trainables.builders import CPU, Curve, curve_task
-from trainables.folds import Split
-from trainables.networks import ACTIVATIONS
+from trainables.data.folds import Split
+from trainables.layers.networks import ACTIVATIONS
 from trainables.shape import COPIES, STACK_BYTES, trial_shape
 
 TASK = Curve()

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from search_spaces.errors import TaskError
 from tests.trainables.builders import CPU, Curve, curve_task
-from trainables.keyed import replace_dropout
-from trainables.networks import ACTIVATIONS, mlp
-from trainables.rng import root_key
-from trainables.signature import build, signature, why_not_fused
+from trainables.layers.keyed import replace_dropout
+from trainables.layers.networks import ACTIVATIONS, mlp
+from trainables.stack.rng import root_key
+from trainables.stack.signature import build, signature, why_not_fused
 
 
 class Power(nn.Module):

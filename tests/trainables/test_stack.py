@@ -7,12 +7,12 @@ import torch
 
 from search_spaces.errors import TaskError
 from tests.trainables.builders import COUNTS, Curve, data_of, keys_of, make, member_rows, members, train
-from trainables.fused import FusedStack
-from trainables.keyed import MemberDropout
-from trainables.loop import LoopStack
+from trainables.layers.keyed import MemberDropout
 from trainables.recipe import Recipe
-from trainables.stack import Stack, sample_values
-from trainables.strategy import as_loop
+from trainables.stack.fused import FusedStack
+from trainables.stack.loop import LoopStack
+from trainables.stack.stack import Stack, sample_values
+from trainables.stack.strategy import as_loop
 
 TASK = Curve()
 DATA = data_of(TASK)

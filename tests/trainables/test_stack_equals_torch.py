@@ -20,13 +20,13 @@ from tests.trainables.builders import (
     members,
     worst_difference,
 )
-from trainables.fused import FusedStack
-from trainables.loop import LoopStack
-from trainables.networks import ACTIVATIONS
-from trainables.optimizers import UPDATES
+from trainables.layers.networks import ACTIVATIONS
 from trainables.plan import Data
 from trainables.recipe import SCHEDULES, Recipe
-from trainables.stack import Stack
+from trainables.stack.fused import FusedStack
+from trainables.stack.loop import LoopStack
+from trainables.stack.optimizers import UPDATES
+from trainables.stack.stack import Stack
 
 EPOCHS = 34  # of three steps for each member but the second, which is idle in the third
 TASK = Curve()

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from tests.trainables.builders import CPU, curves, run
-from trainables import standardise
 from trainables.cohort import Cohort
-from trainables.folds import Split
+from trainables.data.folds import Split
+from trainables.layers import standardise
+from trainables.layers.standardise import Standardise
 from trainables.plan import Data, Plan
 from trainables.refit import networks_of, train_refit
-from trainables.standardise import Standardise
 from trainables.tasks import make_task
 
 RNG = np.random.default_rng(0)

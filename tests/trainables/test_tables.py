@@ -10,7 +10,7 @@ import pytest
 import sklearn.datasets
 
 from tests.trainables.data_files import message, write
-from trainables.readers.table import house_prices, read_table
+from trainables.data.readers.table import house_prices, read_table
 
 pytestmark = pytest.mark.usefixtures("mirror")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from search_spaces.errors import DataError
-from trainables.task import Dataset
+from trainables.data.dataset import Dataset
 
 X, Y = np.ones((4, 2)), np.arange(4)
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from search_spaces.errors import DataError, TaskError
-from search_spaces.sections import TaskOptions
+from search_spaces.study.sections import TaskOptions
 from tests.trainables.builders import CPU, make, members
 from trainables.cohort import Cohort
-from trainables.folds import all_rows, search_splits
-from trainables.fused import FusedStack
-from trainables.loop import LoopStack
-from trainables.networks import ChannelsLast
+from trainables.data.folds import all_rows, search_splits
+from trainables.layers.networks import ChannelsLast
+from trainables.layers.standardise import fit_layers
 from trainables.plan import Data, Plan
 from trainables.recipe import Recipe
-from trainables.standardise import fit_layers
+from trainables.stack.fused import FusedStack
+from trainables.stack.loop import LoopStack
 from trainables.tasks import TASKS, make_task, user_module
 from trainables.tasks.regression import Regression
 
@@ -137,7 +137,8 @@ def test_unknown_tasks_and_bad_values_are_refused() -> None:
 OWN = """
 import numpy as np
 from torch import nn
-from trainables.task import Dataset, Task
+from trainables.data.dataset import Dataset
+from trainables.task import Task
 
 class Half(Task):
     def load(self, data_dir):

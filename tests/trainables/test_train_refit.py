@@ -8,7 +8,7 @@ import torch
 
 from search_spaces.errors import SearchFailed
 from tests.trainables.builders import Curve, data_of
-from trainables.folds import Split
+from trainables.data.folds import Split
 from trainables.plan import Plan
 from trainables.refit import evaluate, joined, networks_of, predict, summary, train_refit
 

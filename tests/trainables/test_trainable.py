@@ -12,12 +12,12 @@ import pytest
 import ray
 from ray import tune
 
-from search_spaces.limits import OUT_OF_TIME
-from search_spaces.outcome import State
-from search_spaces.rungs import Rule, Rungs
-from search_spaces.sections import TaskOptions
+from search_spaces.choosing.rungs import Rule, Rungs
+from search_spaces.study.sections import TaskOptions
+from search_spaces.trials.limits import OUT_OF_TIME
+from search_spaces.trials.outcome import State
 from trainables import trainable
-from trainables.folds import all_rows, search_splits
+from trainables.data.folds import all_rows, search_splits
 from trainables.plan import Plan
 from trainables.report import CohortConfig, CohortReport
 from trainables.tasks import make_task

@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 
-from search_spaces.outcome import State
-from trainables.trial_run import Epoch, TrialRun
+from search_spaces.trials.outcome import Epoch, State
+from trainables.trial_run import TrialRun
 
 
 def trial(

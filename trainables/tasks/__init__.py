@@ -12,8 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from search_spaces.errors import TaskError, reason, unknown
-from search_spaces.sections import TaskOptions
-from search_spaces.study import Study
+from search_spaces.study.sections import TaskOptions
+from search_spaces.study.study import Study
 from trainables.task import Task
 from trainables.tasks.colored_usps import ColoredUsps
 from trainables.tasks.digits import Digits

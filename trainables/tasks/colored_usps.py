@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import TaskError
-from trainables.networks import Convolution, convolutions, mlp, whole
-from trainables.readers.images import usps
-from trainables.task import Dataset, Pair, Task
+from trainables.data.dataset import Dataset, Pair
+from trainables.data.readers.images import usps
+from trainables.layers.networks import Convolution, convolutions, mlp, whole
+from trainables.task import Task
 from trainables.tasks.images import AUGMENTATION, CLASSES, input_layers
 from trainables.tasks.usps import usps_split
 

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.networks import mlp
-from trainables.task import Dataset, Task
+from trainables.data.dataset import Dataset
+from trainables.layers.networks import mlp
+from trainables.task import Task
 
 TEST_SHARE = 0.2
 SPLIT_SEED = 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from trainables.readers.images import fashion_mnist
-from trainables.task import Pair
+from trainables.data.dataset import Pair
+from trainables.data.readers.images import fashion_mnist
 from trainables.tasks.images import ImageTask
 
 

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import DataError, TaskError, unknown
-from trainables.networks import mlp, whole
-from trainables.readers.table import house_prices
-from trainables.standardise import Moments, Standardise
-from trainables.task import Dataset, Task
+from trainables.data.dataset import Dataset
+from trainables.data.readers.table import house_prices
+from trainables.layers.networks import mlp, whole
+from trainables.layers.standardise import Moments, Standardise
+from trainables.task import Task
 
 TRAIN, VALIDATION = 1000, 200
 UNIT = 100_000.0

@@ -13,16 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import TaskError, unknown
-from trainables.augment import Augment
-from trainables.networks import Convolution, convolutions, mlp, whole
-from trainables.standardise import Standardise
-from trainables.task import Dataset, Pair, Task
+from trainables.data.dataset import Dataset, Pair
+from trainables.layers.augment import Augment
+from trainables.layers.networks import Convolution, convolutions, mlp, whole
+from trainables.layers.standardise import Standardise
+from trainables.task import Task
 
 NETWORKS = ("cnn", "dense")
 POOLING = ("each", "last")
 CLASSES = 10
 AUGMENTATION: Mapping[str, Any] = {"rotation": 0.0, "flip": 0.0, "crop": 0, "erase": 0.0, "augment": 1.0}
-"""Hyperparameters of :class:`trainables.augment.Augment`, with the values that change nothing."""
+"""Hyperparameters of :class:`trainables.layers.augment.Augment`, with the values that change nothing."""
 
 
 class ImageTask(Task):

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from search_spaces.errors import DataError, TaskError, unknown
-from trainables.networks import whole
-from trainables.readers.images import mnist
-from trainables.readers.mat import mnist_mat
-from trainables.task import Dataset, Pair
+from trainables.data.dataset import Dataset, Pair
+from trainables.data.readers.images import mnist
+from trainables.data.readers.mat import mnist_mat
+from trainables.layers.networks import whole
 from trainables.tasks.images import ImageTask
 
 NARROWEST = 100

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from trainables.networks import mlp, whole
-from trainables.readers.table import read_table
-from trainables.task import Dataset, Pair, Task
+from trainables.data.dataset import Dataset, Pair
+from trainables.data.readers.table import read_table
+from trainables.layers.networks import mlp, whole
+from trainables.task import Task
 
 POINTS = 100
 GAPS = ((-2.6, -1.0), (1.2, 2.6))

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.errors import TaskError
-from trainables.networks import mlp
-from trainables.task import Dataset, Pair, Task
+from trainables.data.dataset import Dataset, Pair
+from trainables.layers.networks import mlp
+from trainables.task import Task
 
 TRAIN, VALIDATION, TEST = 4000, 1000, 500
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from trainables.readers.images import usps
-from trainables.task import Dataset, Pair
+from trainables.data.dataset import Dataset, Pair
+from trainables.data.readers.images import usps
 from trainables.tasks.images import ImageTask
 
 VALIDATION = 1291

@@ -1,0 +1,1 @@
+"""What runs the cohorts: this process, or Ray Tune."""

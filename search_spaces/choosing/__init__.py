@@ -1,0 +1,1 @@
+"""Who chooses: samplers, the rules that stop trials, populations."""

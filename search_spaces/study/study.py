@@ -1,0 +1,269 @@
+"""A study: one search, described by one YAML file and checked before anything runs."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from optuna.trial import FrozenTrial
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator, model_validator
+
+from search_spaces.errors import StudyError, unknown
+from search_spaces.space import Space
+from search_spaces.study.consistency import check_consistent
+from search_spaces.study.fields import NAME_CHARACTERS, Count, Name, Section, absolute_url
+from search_spaces.study.sections import EarlyStopping, OptionsError, Refit, Resources, Search, TaskOptions
+from search_spaces.study.yaml_file import dump_yaml, read_yaml
+from search_spaces.trials.limits import UNBOUNDED, Limits, Tally
+from search_spaces.trials.objectives import Mode, Objective
+
+MOST_PENDING = 2000
+"""Trials that are proposed at once where a study sets no concurrency: enough for large cohorts."""
+
+MOST_PENDING_BY_TIME = 64
+"""The same per worker where the time is limited: what is pending when it is over is lost."""
+
+
+class Study(Section):
+    """One search: a task, a space, who chooses, when to stop, where it runs, what follows.
+
+    Raises:
+        StudyError: for anything that breaks a rule, in one line that names the key, the rule and the value.
+    """
+
+    name: Name = Field(
+        "study", description="of the study and its folder; by default the name of its file, and of the profile"
+    )
+    task: Annotated[str, Field(min_length=1)] = Field(description="a shipped task, or `module:Class` of your own")
+    module_dir: str | None = Field(None, description="folder of your own task's module; by default the study file's")
+    data_dir: str | None = Field(None, description="folder of the task's data; `--data` replaces it")
+    task_options: TaskOptions = TaskOptions()
+    space: dict[str, Any] = Field(default_factory=dict, description="What is searched: hyperparameters by name")
+    search: Search = Field(default_factory=Search)
+    objectives: dict[str, Mode] = Field(
+        default_factory=dict,
+        description="what is optimised, each min or max, in place of the task's own metric: validation metrics "
+        "(val_loss), parameters, seconds. By the first one epochs and the best trial are chosen",
+    )
+    limits: Limits = Limits()
+    early_stopping: EarlyStopping = EarlyStopping()
+    resources: Resources = Resources()
+    refit: Refit = Refit()
+    database: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="URL of an Optuna database for the trials; by default `trials.journal` in the study's folder"
+    )
+
+    def __init__(self, **raw: Any) -> None:
+        try:
+            super().__init__(**raw)
+        except ValidationError as error:
+            raise StudyError(_one_line(error, type(self))) from error
+
+    @field_validator("database")
+    @classmethod
+    def _absolute(cls, url: str | None) -> str | None:
+        return url and absolute_url(url)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_number_of_trials(cls, raw: Any) -> Any:
+        return _with_trials_in_search(raw)
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _space(cls, raw: object) -> object:
+        Space.parse(raw)
+        return copy.deepcopy(raw)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        check_consistent(self)
+        return self
+
+    @cached_property
+    def named_objectives(self) -> list[Objective]:
+        """The objectives, the first one first; none where the task's own metric is optimised."""
+        return [Objective(name, mode) for name, mode in self.objectives.items()]
+
+    @cached_property
+    def search_space(self) -> Space:
+        """The parsed space."""
+        return Space.parse(self.space)
+
+    @cached_property
+    def trials(self) -> int:
+        """Number of trials in all; ``UNBOUNDED`` where only another limit ends the study."""
+        if self.search.trials is not None:
+            return self.search.trials
+        if self.search.pbt is not None:
+            return self.search.pbt.population
+        if self.search_space.constant:
+            return 1
+        return self.search_space.grid_size() if self.search.sampler == "grid" else UNBOUNDED
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the study has a number of trials."""
+        return self.trials < UNBOUNDED
+
+    def ended_by(self, trials: Sequence[FrozenTrial], seconds: float, mode: Literal["min", "max"]) -> str | None:
+        """The limit that ended the search, in words; None for one that has not ended.
+
+        Args:
+            trials: all, by number.
+            seconds: of search, over all runs.
+            mode: whether small or large values are good.
+        """
+        return self.limits.reached(Tally.of(trials, seconds, mode), self.trials)
+
+    def concurrency(self, workers: int) -> int:
+        """Most trials that may be pending at once, on that many workers.
+
+        A sampler that learns is not asked far ahead; the others propose as much as makes large cohorts.
+        """
+        if self.search.concurrency is not None:
+            return self.search.concurrency
+        if self.search.pbt is not None:
+            return min(self.trials, workers * self.search.pbt.population)
+        sampler = self.search.options
+        most = MOST_PENDING if self.limits.minutes is None else MOST_PENDING_BY_TIME * workers
+        return sampler.generation or min(self.trials, 2 * workers if sampler.learns else most)
+
+    @classmethod
+    def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None, profile: str | None = None) -> Study:
+        """Load a study file, or a shipped study by name.
+
+        Args:
+            source: a path, or the name of a shipped study.
+            overrides: values by dotted path, such as ``{"search.trials": 10, "space.lr.high": 0.01}``.
+            profile: one of the file's ``profiles``, each a set of overrides; the study's name then ends with it.
+
+        Raises:
+            StudyError: if it cannot be found, read or breaks a rule.
+        """
+        path = _find(source)
+        raw = read_yaml(path)
+        if not isinstance(raw, dict):
+            raise StudyError(
+                f"{path}: a study file must be a mapping with the keys task and space, got {type(raw).__name__}"
+            )
+        changes = _profile(raw.pop("profiles", {}), profile)
+        suffix = f"-{profile}" if profile else ""
+        defaults: dict[str, Any] = {
+            "name": (re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "study") + suffix
+        }
+        if ":" in str(raw.get("task", "")):
+            defaults["module_dir"] = str(path.resolve().parent)
+        merged = {**defaults, **raw}
+        merged = _with_trials_in_search(merged)
+        for dotted, value in (*changes.items(), *(overrides or {}).items()):
+            _override(merged, "search.trials" if dotted == "limits.trials" else dotted, value)
+        return cls(**{str(key): value for key, value in merged.items()})
+
+    def to_yaml(self) -> str:
+        """The study as resolved: seed and number of trials included; loads as the same study."""
+        search = self.search.model_copy(update={"trials": self.trials if self.bounded else None})
+        return dump_yaml(self.model_copy(update={"search": search}).model_dump(exclude_none=True))
+
+
+def shipped_studies() -> dict[str, Path]:
+    """Files of the studies that come with tunefleet, by name."""
+    folder = Path(str(resources.files("search_spaces"))) / "studies"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _find(source: str | Path) -> Path:
+    path = Path(source).expanduser()
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        return path
+    shipped = shipped_studies()
+    if str(source) not in shipped:
+        raise StudyError(unknown("study", source, shipped))
+    return shipped[str(source)]
+
+
+def _profile(profiles: object, name: str | None) -> dict[str, Any]:
+    """The overrides of a profile; none without a name."""
+    if not isinstance(profiles, dict) or not all(isinstance(changes, dict) for changes in profiles.values()):
+        raise StudyError("profiles: must map names to overrides such as {search.trials: 10}, got " + repr(profiles))
+    if name is None:
+        return {}
+    if name not in profiles:
+        known = unknown("profile", name, profiles) if profiles else f"this study has none, got '{name}'"
+        raise StudyError(f"--profile: {known}")
+    return {str(dotted): value for dotted, value in profiles[name].items()}
+
+
+def _with_trials_in_search(raw: Any) -> Any:
+    """Move ``limits.trials`` to ``search.trials``; what is no number of trials stays, to be refused where it stands."""
+    if not isinstance(raw, dict):
+        return raw
+    limits, search = (
+        dict(part) if isinstance(part, Mapping | BaseModel) else part
+        for part in (raw.get("limits"), raw.get("search", {}))
+    )
+    if not isinstance(limits, dict) or not isinstance(search, dict) or limits.get("trials") is None:
+        return raw
+    try:
+        trials = TypeAdapter(Count).validate_python(limits.pop("trials"))
+    except ValidationError:
+        return raw
+    if search.get("trials") not in (None, trials):
+        raise StudyError(
+            f"limits.trials: must be search.trials ({search['trials']}) where both are given, got {trials}"
+        )
+    return {**raw, "limits": limits, "search": {**search, "trials": trials}}
+
+
+def _override(raw: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    target = raw
+    for depth, key in enumerate(parents):
+        inner = target.get(key)
+        if inner is None:
+            inner = {}
+        elif not isinstance(inner, dict):
+            where = ".".join(parents[: depth + 1])
+            raise StudyError(f"{dotted}: cannot be set, because {where} is {inner!r} and has no keys")
+        target[key] = dict(inner)
+        target = target[key]
+    target[last] = value
+
+
+def _one_line(error: ValidationError, model: type[BaseModel], parents: tuple[str, ...] = ()) -> str:
+    """The first error in words; ``parents`` are the keys that lead to ``model`` in the study file."""
+    first = error.errors()[0]
+    # A union adds the names of its branches to the location; a user's keys never hold these signs.
+    own = [str(part) for part in first["loc"] if not set("-[") & set(str(part))]
+    loc = [*parents, *own]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, OptionsError):
+        return _one_line(cause.error, cause.model, tuple(loc))
+    where = re.sub(r"\.(\d+)", r"[\1]", ".".join(loc))
+    if first["type"] == "extra_forbidden":
+        return f"{'.'.join(loc[:-1]) or 'study'}: {unknown('key', loc[-1], _keys_at(model, own[:-1]))}"
+    if first["type"] == "missing":
+        return f"{where}: this key is required, and missing"
+    if first["type"] == "value_error":
+        return f"{where}: {cause}"
+    if first["type"] == "string_pattern_mismatch":
+        return f"{where}: may hold {NAME_CHARACTERS}, got {first['input']!r}"
+    if loc[-1] == "gpu":
+        return f"{where}: must be auto or a number of at least 0, got {first['input']!r}"
+    if first["type"] == "model_type":
+        return f"{where}: must be a mapping with the keys {', '.join(_keys_at(model, own))}, got {first['input']!r}"
+    return f"{where}: {first['msg'].replace('Input', '').replace('String', '').replace('should', 'must').strip()}, got {first['input']!r}"
+
+
+def _keys_at(model: type[BaseModel], loc: list[str]) -> list[str]:
+    """Valid keys of the section at ``loc`` below ``model``."""
+    for key in loc:
+        annotation = model.model_fields[key].annotation
+        candidates = getattr(annotation, "__args__", (annotation,))
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return list(model.model_fields)

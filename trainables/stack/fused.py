@@ -1,0 +1,179 @@
+"""The fused strategy: one batched computation for all members.
+
+``torch.func.vmap`` over the gradient of one member's loss is traced once into plain tensor calls (``make_fx``), which
+then run without vmap's own overhead and give the same numbers. A trace holds for one number of members and one batch
+shape; ``traces`` is shared by all stacks of a worker, so that a signature which comes back costs nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import random
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from search_spaces.errors import TunefleetError
+from trainables.layers.keyed import MemberDropout
+from trainables.recipe import Recipe
+from trainables.stack.signature import signature
+from trainables.stack.stack import Stack, Values, sample_loss, sample_values
+from trainables.task import Task
+
+Traces = MutableMapping[tuple[Any, ...], Callable[..., Any]]
+
+MOST_TRACES = 256
+"""Traces that a worker keeps: a search over widths meets a new shape with every trial."""
+
+MIXING = 1e-5
+"""How much of a gradient may come from a row of weight 0: rounding, since some GPU kernels add in any order."""
+
+
+class NotFusable(TunefleetError):
+    """This network cannot be traced faithfully; its members must be trained one by one."""
+
+
+class FusedStack(Stack):
+    """A stack whose members go through one batched computation."""
+
+    shrink_below = 0.75  # a new size costs a trace, of 50 ms and more
+
+    def __init__(
+        self,
+        task: Task,
+        networks: Sequence[nn.Module],
+        recipes: Sequence[Recipe],
+        epochs: int,
+        device: torch.device,
+        traces: Traces,
+        changing: bool = False,
+    ) -> None:
+        if not changing and all(float(m.p) == 0 for n in networks for m in n.modules() if isinstance(m, MemberDropout)):
+            networks = [_without_dropout(n) for n in networks]
+        self._signature = signature(networks[0])
+        self._traces = traces
+        super().__init__(task, networks, recipes, epochs, device)
+
+    def gradients(self, inputs: Tensor, targets: Tensor, shares: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`Stack.gradients`. Raises whatever the computation raises, for no member in particular."""
+        arguments = (self._views, self._constants, keys, inputs, targets, shares)
+        loss, grad = self._traced(True, arguments)(*arguments)
+        return loss, grad
+
+    def evaluate(self, inputs: Tensor, targets: Tensor, shares: Tensor) -> Values:
+        """See :meth:`Stack.evaluate`."""
+        arguments = (self._views, self._constants, inputs, targets, shares)
+        values: Values = self._traced(False, arguments)(*arguments)
+        return values
+
+    def _bind(self) -> None:
+        super()._bind()
+        self._views = self.layout.views(self.theta)
+        self._names = self._constant_names()
+        self._keys = self._key_names()
+        self._constants = [self.members[f"constant:{name}"] for name in self._names]
+
+    def _traced(self, training: bool, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        inputs, targets = arguments[-3:-1]
+        key = (
+            self._signature, training, len(self), inputs.shape, inputs.dtype, targets.shape, targets.dtype,
+            self.theta.dtype, self.device,
+        )  # fmt: skip
+        if key not in self._traces:
+            while len(self._traces) >= MOST_TRACES:
+                del self._traces[next(iter(self._traces))]
+            self._traces[key] = self._trace(self._loss_and_gradient if training else self._values, training, arguments)
+        return self._traces[key]
+
+    def _trace(self, function: Callable[..., Any], training: bool, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        self.base.train(training)
+        untouched = copy.deepcopy(self.base)
+        try:
+            # Views of a copy: a trace holds for strides as well, and those of a view are not those of its copy.
+            return self._checked(function, training, (self.layout.views(self.theta.clone()), *_copies(arguments[1:])))
+        except Exception:
+            self.base = untouched  # whoever goes on with it must not notice that it has run
+            raise
+
+    def _checked(self, function: Callable[..., Any], training: bool, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        before = (signature(self.base), _python_random_state())
+        with torch.no_grad():
+            graph = make_fx(lambda *a: function(*a))(*arguments)  # make_fx miscounts the arguments of methods
+        if before != (signature(self.base), _python_random_state()):
+            raise NotFusable("the network changes its attributes or draws from Python's random numbers as it runs")
+        for node in graph.graph.nodes:
+            schema = getattr(node.target, "_schema", None)
+            if schema is not None and schema.is_mutable and getattr(node.args[0], "op", "") == "placeholder":
+                raise NotFusable("the network writes into a buffer as it runs")
+        if training:
+            _refuse_mixed_rows(graph, arguments)
+        return graph
+
+    def _loss_and_gradient(
+        self, views: list[Tensor], constants: list[Tensor], keys: Tensor, x: Tensor, y: Tensor, w: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        def loss(
+            parameters: list[Tensor], constants: list[Tensor], key: Tensor, x: Tensor, y: Tensor, w: Tensor
+        ) -> Tensor:
+            outputs = self._outputs(parameters, constants, x, key)
+            return (sample_loss(self.task, outputs, y) * w).sum()
+
+        grads, losses = vmap(grad_and_value(loss))(views, constants, keys, x, y, w)
+        return losses, torch.cat([g.reshape(len(g), -1) for g in grads], dim=1)
+
+    def _values(self, views: list[Tensor], constants: list[Tensor], x: Tensor, y: Tensor, w: Tensor) -> Values:
+        def sums(parameters: list[Tensor], constants: list[Tensor], x: Tensor, y: Tensor, w: Tensor) -> Values:
+            values = sample_values(self.task, self._outputs(parameters, constants, x, None), y)
+            return {name: (value * w).sum() for name, value in values.items()}
+
+        return vmap(sums)(views, constants, x, y, w)
+
+    def _outputs(self, parameters: list[Tensor], constants: list[Tensor], x: Tensor, key: Tensor | None) -> Tensor:
+        tensors = dict(zip(self.layout.names, parameters, strict=True))
+        tensors |= dict(zip(self._names, constants, strict=True))
+        if key is not None:
+            tensors |= dict.fromkeys(self._keys, key)
+        given = dict(tensors)
+        outputs = functional_call(self.base, tensors, (x,))  # puts into ``tensors`` what the network put in their place
+        if any(tensors[name] is not tensor for name, tensor in given.items()):
+            raise NotFusable("the network replaces a buffer as it runs")
+        return outputs  # type: ignore[no-any-return]
+
+
+def _copies(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Tracing computes, and a network may write into what it computes with."""
+    return tuple([t.clone() for t in a] if isinstance(a, list) else a.clone() for a in arguments)
+
+
+def _python_random_state() -> tuple[object, bytes]:
+    return random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002 - looked at, never drawn from
+
+
+def _refuse_mixed_rows(graph: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Padding must not matter: where a row of weight 0 changes its member's gradient, rows influence each other."""
+    *others, inputs, targets, shares = arguments
+    if inputs.shape[1] < 2:
+        return
+    shares, changed = shares.clone(), inputs.clone()
+    shares[:, -1] = 0
+    changed[:, -1] = inputs[:, 0]
+    with torch.no_grad():
+        _, plain = graph(*others, inputs, targets, shares)
+        _, mixed = graph(*others, changed, targets, shares)
+    plain, mixed = plain.nan_to_num(), mixed.nan_to_num()
+    if (plain - mixed).abs().max() > MIXING * plain.abs().max():
+        raise NotFusable("the rows of a batch influence each other")
+
+
+def _without_dropout(network: nn.Module) -> nn.Module:
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, MemberDropout):
+                setattr(parent, name, nn.Identity())
+    return network

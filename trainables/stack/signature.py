@@ -1,0 +1,99 @@
+"""Which networks may share a stack: the signature of a network as it was built.
+
+A stack runs the code of one network with the tensors of all. Two networks may share it only if everything but the
+tensors' values is equal, so the signature covers module types, shapes, dtypes and every attribute of every module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import uuid
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces.errors import TaskError
+from trainables.layers.keyed import replace_dropout
+from trainables.task import Task
+
+_TENSOR_HOLDERS = {"_parameters", "_buffers", "_modules", "training"}
+_LOCAL_CLASSES: weakref.WeakKeyDictionary[type[nn.Module], str] = weakref.WeakKeyDictionary()
+
+
+def build(task: Task, params: Mapping[str, Any], key: int) -> nn.Module:
+    """Build one network on the CPU, its initial weights a function of ``key`` alone.
+
+    Raises:
+        TaskError: if the task does not return a module with parameters of one floating dtype.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key & (2**63 - 1))
+        network = task.network(params)
+    if not isinstance(network, nn.Module):
+        raise TaskError(f"{type(task).__name__}.network: must return a torch.nn.Module, got {type(network).__name__}")
+    trained = {p.dtype for p in network.parameters() if p.requires_grad}
+    if len(trained) != 1 or not next(iter(trained)).is_floating_point:
+        found = ", ".join(sorted(map(str, trained))) or "none"
+        raise TaskError(
+            f"{type(task).__name__}.network: needs parameters to train, all of one floating type, got {found}"
+        )
+    return replace_dropout(network)
+
+
+def signature(network: nn.Module) -> str:
+    """A digest that is equal for networks which may share a stack."""
+    digest = hashlib.sha256()
+
+    def add(*parts: object) -> None:
+        digest.update(repr(parts).encode())
+
+    for name, module in network.named_modules():
+        add(name, *_class(type(module)))
+        plain: dict[str, object] = {}
+        for attribute, value in sorted(vars(module).items()):
+            if isinstance(value, Tensor):
+                add(attribute, value.dtype, tuple(value.shape), value.detach().cpu().reshape(-1).tolist())
+            elif attribute not in _TENSOR_HOLDERS:
+                plain[attribute] = value
+        digest.update(_bytes(plain))
+    for kind, tensors in (("parameter", network.named_parameters()), ("buffer", network.named_buffers())):
+        for name, tensor in tensors:
+            add(kind, name, tensor.dtype, tuple(tensor.shape), tensor.requires_grad)
+    return digest.hexdigest()
+
+
+def _class(kind: type[nn.Module]) -> tuple[str, ...]:
+    """A name for a class. One that was made in a function may use any of that function's variables, so it is only
+    equal to itself.
+    """
+    if "<locals>" not in kind.__qualname__:
+        return kind.__module__, kind.__qualname__
+    return (_LOCAL_CLASSES.setdefault(kind, uuid.uuid4().hex),)
+
+
+def _bytes(attributes: dict[str, object]) -> bytes:
+    try:
+        return pickle.dumps(attributes)
+    except Exception:  # a lambda, say: equal to nothing else, which costs speed and never correctness
+        return uuid.uuid4().bytes
+
+
+def why_not_fused(network: nn.Module, device: torch.device) -> str | None:
+    """The reason why members with this network are trained one by one; None where they are fused.
+
+    Convolutions with a weight per member become grouped convolutions: faster on a GPU, 0.6x to 0.8x on a CPU.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            return f"{type(module).__name__} mixes the rows of a batch"
+        if getattr(module, "track_running_stats", False):
+            return f"{type(module).__name__} keeps running statistics"
+        if isinstance(module, nn.RNNBase):
+            return f"{type(module).__name__} has no batching rule"
+        if isinstance(module, nn.modules.conv._ConvNd) and device.type == "cpu":
+            return f"{type(module).__name__} on a CPU is faster alone"
+    return None

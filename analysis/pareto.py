@@ -34,11 +34,10 @@ def pareto_front(trials: Sequence[FrozenTrial], objectives: Sequence[Objective])
     """Completed trials that no other dominates, the best by the first objective first."""
     candidates = completed(trials)
     names = [objective.name for objective in objectives]
-    chosen = [candidates[i] for i in front([t.values for t in candidates], [o.mode for o in objectives])]
-    sign = 1 if objectives[0].mode == "min" else -1
+    chosen = [candidates[i] for i in front([t.values for t in candidates], objectives)]
     return [
         ParetoTrial(t.number, dict(t.params), dict(zip(names, t.values, strict=True)))
-        for t in sorted(chosen, key=lambda t: (sign * t.values[0], t.number))
+        for t in sorted(chosen, key=lambda t: (objectives[0].cost(t.values[0]), t.number))
     ]
 
 

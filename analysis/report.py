@@ -16,8 +16,9 @@ from analysis import page, pareto
 from analysis.plots.registry import NAMES, Entry, Part, figures
 from analysis.plots.search.source import metric_name
 from analysis.plots.style import MARKS, Drawn, Missing, listing, number, plural
-from analysis.result import ATTRIBUTES, BestTrial, StudyResult
+from analysis.result import BestTrial, StudyResult
 from search_spaces.errors import SearchFailed
+from search_spaces.trials.outcome import ATTRIBUTES
 from search_spaces.trials.study_dir import StudyDir
 
 DPI = 150

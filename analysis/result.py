@@ -21,17 +21,15 @@ from search_spaces.errors import DataError, OutputError, SearchFailed, reason
 from search_spaces.study.fields import without_password
 from search_spaces.study.study import Study
 from search_spaces.study.yaml_file import dump_yaml
-from search_spaces.trials.database import SECONDS, open_storage
+from search_spaces.trials.database import SEARCH_SECONDS
+from search_spaces.trials.journal import open_storage
 from search_spaces.trials.objectives import Mode, Objective
-from search_spaces.trials.outcome import schedule_of
+from search_spaces.trials.outcome import ATTRIBUTES, WAVE, Outcome
 from search_spaces.trials.study_dir import StudyDir
 from trainables.data.dataset import Array, Dataset, checked
 from trainables.refit import networks_of, predict
 from trainables.task import Task
 from trainables.tasks import task_of
-
-ATTRIBUTES = ("epochs", "seconds", "best_epoch", "reason", "schedule")
-"""User attributes of a trial that are not metrics."""
 
 MEASURED = ("validation", "test", "kfold")
 """What the refit is measured by: its held-out rows, the test split, and its cross-validation. Each may be empty."""
@@ -173,16 +171,15 @@ class StudyResult:
     def objectives(self) -> list[Objective]:
         """What is optimised; the value of a trial is that of the first."""
         directions = self.optuna_study.directions
-        modes: list[Mode] = ["min" if d is optuna.study.StudyDirection.MINIMIZE else "max" for d in directions]
-        return [Objective(*both) for both in zip(self.optuna_study.metric_names or ["loss"], modes, strict=True)]
+        return list(map(Objective.towards, directions, self.optuna_study.metric_names or ["loss"]))
 
     @property
     def ended_by(self) -> str | None:
         """The limit that ended the search, in words; None for one that has not ended."""
         if not self.frozen_trials:
             return None
-        seconds = self.optuna_study.user_attrs.get(SECONDS, 0.0)
-        return self.study.ended_by(self.frozen_trials, seconds, self.mode)
+        seconds = self.optuna_study.user_attrs.get(SEARCH_SECONDS, 0.0)
+        return self.study.ended_by([Outcome.of(t) for t in self.frozen_trials], seconds, self.objectives[0])
 
     @property
     def metric(self) -> str:
@@ -204,9 +201,8 @@ class StudyResult:
         candidates = completed(self.frozen_trials)
         if not candidates:
             raise SearchFailed(f"{self.study.name}: no trial has completed ({self._why_none()})")
-        sign = 1 if self.mode == "min" else -1
-        best = min(candidates, key=lambda t: (sign * t.values[0], t.number))
-        schedule = schedule_of(best)
+        best = min(candidates, key=lambda t: (self.objectives[0].cost(t.values[0]), t.number))
+        schedule = Outcome.of(best).schedule
         return BestTrial(
             number=best.number,
             params=dict(schedule[-1][1] if schedule else best.params),
@@ -297,4 +293,4 @@ def write_metrics(
 
 
 def _metrics(trial: FrozenTrial) -> dict[str, float]:
-    return {k: float(v) for k, v in trial.user_attrs.items() if k not in ATTRIBUTES}
+    return {k: float(v) for k, v in trial.user_attrs.items() if k not in ATTRIBUTES and k != WAVE}

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from ray import cloudpickle
 
 from search_spaces.choosing.population import PopulationTraining
-from search_spaces.choosing.rungs import Rungs
+from search_spaces.choosing.rungs import Rule
 from search_spaces.errors import DataError, StudyError, TaskError, TunefleetError, reason
 from search_spaces.study.study import Study
 from search_spaces.trials.objectives import Objective
 from trainables.data.dataset import Array, Dataset
 from trainables.data.folds import Split, all_rows, k_folds, refit_split, search_splits
+from trainables.messages import Job
 from trainables.plan import Plan
 from trainables.recipe import check_params, check_space
 from trainables.rehearsal import rehearse
 from trainables.shape import check_changeable
 from trainables.stack.rng import root_key
 from trainables.task import Task
-from trainables.tasks import task_of, user_module
+from trainables.tasks import task_of
 
 SEARCH, REFIT, FOLDS = 0, 1, 2
 """Branches of the study's random key: the refit and its cross-validation share no random number with any trial."""
@@ -58,36 +55,21 @@ class Prepared:
         pbt = self.study.search.pbt
         if pbt is None:
             return None
-        return PopulationTraining(pbt, self.study.search_space, self.task.mode, self.study.search.seed)
+        return PopulationTraining(pbt, self.study.search_space, self.task.objective, self.study.search.seed)
 
     @property
     def objectives(self) -> list[Objective]:
         """What the search optimises: at least one."""
-        return self.study.named_objectives or [Objective(self.task.metric, self.task.mode)]
+        return self.study.named_objectives or [self.task.objective]
 
     @property
-    def rungs(self) -> dict[str, Any]:
-        """Arguments of the study's ``Rungs``; empty where no rule compares trials."""
-        rule = self.study.early_stopping.rule(self.study.task_options.epochs)
-        return {} if rule is None else {"rule": rule, "mode": self.task.mode}
+    def rule(self) -> Rule | None:
+        """What compares trials at rungs; None without."""
+        return self.study.early_stopping.rule(self.study.task_options.epochs)
 
-    @property
-    def rung_epochs(self) -> tuple[int, ...]:
-        """Epochs at which trials are compared; none without a rule."""
-        return Rungs(**self.rungs).epochs if self.rungs else ()
-
-    @contextmanager
-    def shipped_by_value(self) -> Iterator[None]:
-        """Send a user's own module to the workers along with the task: they cannot import it by name."""
-        module = user_module(self.task)
-        if module is None:
-            yield
-            return
-        cloudpickle.register_pickle_by_value(module)
-        try:
-            yield
-        finally:
-            cloudpickle.unregister_pickle_by_value(module)
+    def job(self) -> Job:
+        """What every worker needs."""
+        return Job(self.task, self.inputs, self.targets, self.plan(), self.study.resources.cpu, self.population)
 
 
 def cross_validated(study: Study, dataset: Dataset, refitted: Split) -> list[Split]:

@@ -1,68 +1,16 @@
-"""The driver's bookkeeping: what workers report goes to the trial database, to TensorBoard and to the screen."""
+"""The driver's books: what is reported goes to the trial database, to TensorBoard, to checkpoints and to the screen."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-from ray import tune
-
-from search_spaces.errors import reason
-from search_spaces.trials.checkpoints import remove_checkpoint
-from search_spaces.trials.cohorts import CohortPlan
+from cluster.listener import Listener
+from cluster.underway import UnderWay
+from search_spaces.trials.checkpoints import Checkpoints, Saved
+from search_spaces.trials.objectives import Objective
 from search_spaces.trials.outcome import Outcome
+from search_spaces.trials.proposal import Proposal
 from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.tensorboard_log import TensorBoardLog
-from trainables.report import CohortConfig, CohortReport
-
-
-@dataclass(frozen=True)
-class SearchInfo:
-    """What a search is about to do.
-
-    Args:
-        study: its name.
-        total, done: trials in all (None where only another limit ends the search), and those finished by an earlier run.
-        workers: cohorts that can run at once.
-        device: what each worker trains on, in words.
-        metric, mode: what is optimised, "min" or "max".
-        best: number and value of the best trial so far, of an earlier run.
-        limits: what else ends the search, in words.
-    """
-
-    study: str
-    total: int | None
-    done: int
-    workers: int
-    device: str
-    metric: str
-    mode: str
-    best: tuple[int, float] | None = None
-    limits: str = ""
-
-
-class Listener:
-    """Who is told of a study as it runs; this one, the base of all, lets it pass in silence."""
-
-    def started(self, info: SearchInfo) -> None:
-        """The search begins."""
-
-    def cohort_started(self, cohort: CohortConfig, epochs: int) -> None:
-        """A cohort was handed to a worker; its trials have ``epochs`` to go to."""
-
-    def cohort_progress(self, report: CohortReport) -> None:
-        """A cohort reported."""
-
-    def trial_ended(self, outcome: Outcome) -> None:
-        """A trial is finished."""
-
-    def refit_progress(self, done: int, total: int) -> None:
-        """So many epochs of the refit are done, of all its networks together."""
-
-    def message(self, text: str) -> None:
-        """Something worth a line."""
+from trainables.messages import Report
 
 
 class Recorder:
@@ -70,83 +18,71 @@ class Recorder:
 
     Args:
         proposer: holds the trial database.
+        objectives: of the study.
         log: TensorBoard runs.
-        checkpoints: folder of unfinished trials.
+        checkpoints: of unfinished stacks.
         listener: who watches.
-        epochs: of an undisturbed trial.
     """
 
     def __init__(
-        self, proposer: Proposer, log: TensorBoardLog, checkpoints: Path, listener: Listener, epochs: int
+        self,
+        proposer: Proposer,
+        objectives: list[Objective],
+        log: TensorBoardLog,
+        checkpoints: Checkpoints,
+        listener: Listener,
     ) -> None:
         self._proposer = proposer
+        self._objectives = objectives
         self._log = log
         self._checkpoints = checkpoints
-        self._listener = listener
-        self._epochs = epochs
-        self._cohorts = 0
+        self.listener = listener
+        self._logged: dict[int, int] = {}
 
-    def begin(self, cohort: CohortPlan) -> CohortConfig:
-        """Note that a cohort is about to run; returns what its worker is told."""
-        trials: tuple[tuple[int, Mapping[str, Any]], ...] = tuple((p.number, p.params) for p in cohort.trials)
-        first = self._proposer.deadline is not None and not self._proposer.tally.completed
-        config = CohortConfig(f"cohort-{self._cohorts}", trials, cohort.shape.start, first)
-        self._cohorts += 1
-        for number, params in trials:
-            if not self._proposer.finished(number):
-                self._log.start(number, params, fresh=config.start == 0)
-        self._listener.cohort_started(config, self._epochs)
-        return config
+    def begin(self, trial: Proposal, epoch: int) -> None:
+        """A trial begins to train, or goes on from a checkpoint at ``epoch``."""
+        if not self._proposer.finished(trial.number):
+            self._log.start(trial.number, trial.params, fresh=epoch == 0)
+            self._logged[trial.number] = epoch
 
-    def record(self, report: CohortReport) -> list[int]:
-        """Record a report; returns the numbers of the trials that ended."""
+    def record(self, report: Report, cohort: UnderWay) -> None:
+        """Record what a worker reported; trials that have ended are left to :meth:`finish`."""
         for number, epochs in report.epochs.items():
-            if not self._proposer.finished(number):
-                self._log.epochs(number, epochs)
-        ended = {outcome.number for outcome in report.ended}
-        for epoch, values in report.rungs:
-            for number, value in values.items():
-                if number not in ended:  # an ended trial's outcome brings its rungs along
-                    self._proposer.report(number, epoch, value)
-        for outcome in report.ended:
-            self.tell(outcome)
-        self._listener.cohort_progress(report)
-        return sorted(ended)
+            new = [epoch for epoch in epochs if epoch.epoch > self._logged.get(number, 0)]
+            if new and not self._proposer.finished(number):  # others train again, for the rest of their stack
+                self._log.epochs(number, new)
+                self._logged[number] = new[-1].epoch
+        for number in report.live:
+            self._proposer.reached(number, report.epoch)
+        if report.state is not None:
+            self._checkpoints.save(cohort.name, Saved(report.epoch, report.live, report.state))
+            cohort.inherited = None
+        self.listener.reported(report)
 
-    def tell(self, outcome: Outcome) -> None:
+    def saved(self, cohort: UnderWay) -> Saved | None:
+        """The last checkpoint of a cohort, if there is one that can be read, of all its unfinished trials."""
+        numbers = {trial.number for trial in cohort.plan.trials}
+        saved = cohort.inherited or self._checkpoints.read(cohort.name)
+        if saved is None or not set(saved.trials) <= numbers:
+            return None
+        return saved if all(n in saved.trials or self._proposer.finished(n) for n in numbers) else None
+
+    def forget(self, cohort: UnderWay) -> None:
+        """A cohort is done."""
+        self._checkpoints.remove(cohort.name)
+
+    def passed(self, number: int, epoch: int, record: Outcome) -> None:
+        """A trial has passed a rung."""
+        if not self._proposer.finished(number) and record.value is not None:
+            self._proposer.report(number, epoch, record.value)
+
+    def finish(self, outcome: Outcome) -> None:
         """Record the end of a trial: last of all in the database, so that nothing else is missing once it is there.
 
-        Of a trial that was finished before, and ran again for the others of its population, nothing is recorded.
+        Of a trial that was finished before, and trained again for the others of its stack, nothing is recorded.
         """
         if not self._proposer.finished(outcome.number):
-            outcome = self._proposer.judged(outcome)
+            outcome = outcome.judged(self._objectives)
             self._log.finish(outcome)
             self._proposer.tell(outcome)
-            self._listener.trial_ended(outcome)
-        remove_checkpoint(self._checkpoints, outcome.number)
-
-
-class ReportCallback(tune.Callback):
-    """Takes reports out of Ray Tune's results."""
-
-    def __init__(self, recorder: Recorder, ended: Any) -> None:
-        self._recorder = recorder
-        self._ended = ended
-        self.last_error = "no reason known"
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Ray Tune pickles its configuration so that it could restore a run, which is never done."""
-        return {}
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Called by Ray Tune for every result, the last of a cohort included."""
-        for number in self._recorder.record(result.pop("report")):
-            self._ended(number)
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called by Ray Tune when a cohort's worker died."""
-        error = trial.get_pickled_error()
-        if error is not None:
-            self.last_error = reason(error)
+            self.listener.trial_ended(outcome)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial
+from pydantic import ValidationError
 
 from analysis.report import write_report
 from analysis.result import StudyResult
-from cluster.engines.ray_session import ray_session
+from cluster.listener import Listener
+from cluster.place import Place, found_place
 from cluster.prepared import Prepared, prepare
-from cluster.recorder import Listener
 from cluster.refit import refit
-from cluster.search import search
+from cluster.search import about, by_ray, search, shapes
 from cluster.warm_start import past_trials
-from search_spaces.errors import OutputError, StudyError, TunefleetError
+from search_spaces.errors import OutputError, StudyError, TunefleetError, unknown
 from search_spaces.study.fields import without_password
+from search_spaces.study.sections import Resources
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase, open_storage, repair_journal
+from search_spaces.trials.database import TrialDatabase
+from search_spaces.trials.journal import open_storage, repair_journal
 from search_spaces.trials.limits import Tally
 from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.study_dir import StudyDir
@@ -29,6 +36,7 @@ def run(
     address: str | None = None,
     task: Task | None = None,
     listener: Listener | None = None,
+    engine: str | None = None,
 ) -> StudyResult:
     """Run a study in a new folder.
 
@@ -39,6 +47,7 @@ def run(
         address: of a Ray cluster; by default Ray is started on this machine.
         task: a task object, instead of the one that the study names.
         listener: who is told of progress.
+        engine: in place of the study's ``resources.engine``: ``ray_tune`` or ``inline``.
 
     Returns:
         The result, with ``best``, ``trials`` and ``refit``.
@@ -46,7 +55,7 @@ def run(
     Raises:
         TunefleetError: in one line, for anything that the user can mend.
     """
-    prepared = prepare(_with_data(study, data), task)
+    prepared = prepare(_at(study, data, engine), task)
     folder = StudyDir.create(out or Path("results") / study.name, prepared.study)
     try:
         return _execute(folder, prepared, address, listener or Listener(), fresh=True)
@@ -64,6 +73,7 @@ def resume(
     trials: int | None = None,
     minutes: float | None = None,
     epochs: int | None = None,
+    engine: str | None = None,
 ) -> StudyResult:
     """Go on with a study that was interrupted: finished trials stay as they are, unfinished ones run again.
 
@@ -80,14 +90,21 @@ def resume(
         if getattr(study.limits, key.removeprefix("limits.")) is None:
             raise StudyError(f"{key}: this study has no such limit to extend, got {changes[key]:g}")
     extended = Study.load(folder.study_file, changes) if changes else None
-    prepared = prepare(_with_data(extended or study, data), task)
+    prepared = prepare(_at(extended or study, data, engine), task)
     return _execute(folder, prepared, address, listener or Listener(), extended=extended)
 
 
-def _with_data(study: Study, data: str | Path | None) -> Study:
-    if data is None:
-        return study
-    return study.model_copy(update={"data_dir": str(Path(data).expanduser().resolve())})
+def _at(study: Study, data: str | Path | None, engine: str | None) -> Study:
+    """The study with other data, or another engine."""
+    update: dict[str, Any] = {}
+    if data is not None:
+        update["data_dir"] = str(Path(data).expanduser().resolve())
+    if engine is not None:
+        try:
+            update["resources"] = Resources(**{**study.resources.model_dump(), "engine": engine})
+        except ValidationError as error:
+            raise StudyError(f"resources.engine: {unknown('engine', engine, ('inline', 'ray_tune'))}") from error
+    return study.model_copy(update=update)
 
 
 def _execute(
@@ -98,40 +115,62 @@ def _execute(
     fresh: bool = False,
     extended: Study | None = None,
 ) -> StudyResult:
-    study = prepared.study
-    with folder.locked(), prepared.shipped_by_value():
+    study, task = prepared.study, prepared.task
+    with folder.locked():
         if study.database is None and (lost := repair_journal(folder.journal)):
             listener.message(f"repaired {folder.journal.name}: cut off {lost} bytes of a torn last line")
         storage = open_storage(folder.journal, study.database)
-        database = TrialDatabase(storage, study.name, prepared.objectives, prepared.rung_epochs)
-        if fresh and database.trials():
+        rungs = prepared.rule.epochs if prepared.rule else ()
+        database = TrialDatabase(storage, study.name, prepared.objectives, rungs)
+        known = database.outcomes()
+        if fresh and known:
             raise OutputError(
                 f"{without_password(study.database)}: already holds trials of a study named '{study.name}'; give this one another name"
             )
-        task = prepared.task
-        past = past_trials(study, storage, task.mode, task.metric, listener.message, fresh)
-        proposer = Proposer(study, database, prepared.objectives, past)
+        past = past_trials(study, storage, task.objective, listener.message, fresh)
         if extended is not None:
-            _check_extended(extended, proposer.tally)
+            _check_extended(extended, Tally.of(known, database.seconds, task.objective))
             folder.write_text(folder.study_file, extended.to_yaml())
-        to_search = proposer.ended_by is None
-        if not fresh and not to_search:
-            listener.message(f"the search is over, {proposer.ended_by}")
-        if to_search or not folder.best_metrics.is_file():
-            with ray_session(address, listener.message):
-                if to_search:
-                    folder.best_metrics.unlink(missing_ok=True)  # they mark a study whose refit is that of its trials
-                    search(folder, prepared, database, proposer, listener)
-                    if study.limits.bound and proposer.ended_by:
-                        listener.message(f"the search is over, {proposer.ended_by}")
-                try:
-                    refit(folder, prepared, StudyResult(folder, prepared.task, prepared.dataset), listener)
-                except TunefleetError:
-                    write_report(StudyResult(folder, prepared.task, prepared.dataset))  # of the search, at least
-                    raise
-                listener.message("drawing the figures of the report")
-                write_report(StudyResult(folder, prepared.task, prepared.dataset))
-    return StudyResult(folder, prepared.task, prepared.dataset)
+        ended_by = study.ended_by(known, database.seconds, task.objective)
+        if ended_by is not None:
+            listener.message(f"the search is over, {ended_by}")
+        if ended_by is None or not folder.best_metrics.is_file():
+            with found_place(task, study.resources, folder.ray, address, listener.message) as place:
+                if ended_by is None:
+                    folder.best_metrics.unlink(missing_ok=True)  # what there is of a refit is of other trials
+                _search_and_refit(folder, prepared, database, past, place, listener, to_search=ended_by is None)
+    return StudyResult(folder, task, prepared.dataset)
+
+
+def _search_and_refit(
+    folder: StudyDir,
+    prepared: Prepared,
+    database: TrialDatabase,
+    past: Sequence[FrozenTrial],
+    place: Place,
+    listener: Listener,
+    to_search: bool,
+) -> None:
+    study, known = prepared.study, database.outcomes()
+    proposer = Proposer(study, database, shapes(prepared, place.device), place.workers, past) if to_search else None
+    listener.started(about(prepared, known, place.workers, place.words)) if to_search else None
+    most = max(study.refit.seeds, proposer.concurrency if proposer else 1)
+    if proposer is not None and by_ray(prepared, place):
+        from cluster.engines.population import search_by_ray
+
+        search_by_ray(folder, prepared, proposer, place, listener)
+        proposer = None
+    with place.engine(prepared.job(), most) as engine:
+        if proposer is not None:
+            search(folder, prepared, proposer, engine, listener, known)
+        if to_search and study.limits.bound:
+            ended_by = study.ended_by(database.outcomes(), database.seconds, prepared.task.objective)
+            listener.message(f"the search is over, {ended_by}")
+        try:
+            refit(folder, prepared, StudyResult(folder, prepared.task, prepared.dataset), engine, place, listener)
+        finally:
+            listener.message("drawing the figures of the report")
+            write_report(StudyResult(folder, prepared.task, prepared.dataset))  # of the search, at least
 
 
 def _check_extended(study: Study, tally: Tally) -> None:

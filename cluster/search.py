@@ -1,141 +1,89 @@
-"""The search: a study's trials as cohorts on Ray Tune."""
+"""The search of one study: what it is made of, put together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Sequence
 
-import ray
 import torch
-from optuna.trial import FrozenTrial, TrialState
-from ray.exceptions import RayError
-from ray.tune import TuneError
 
-from cluster.engines.ray_session import worker_resources
-from cluster.population import search_by_ray
+from cluster.comparisons import Comparisons
+from cluster.listener import Listener, SearchInfo
+from cluster.loop import Engine, SearchLoop
+from cluster.place import Place
 from cluster.prepared import Prepared
-from cluster.recorder import Listener, Recorder, ReportCallback, SearchInfo
-from cluster.tuner import run_tune
+from cluster.recorder import Recorder
 from search_spaces.choosing.rungs import Rungs
-from search_spaces.errors import ClusterError, reason
-from search_spaces.searcher import CohortSearcher
-from search_spaces.trials.checkpoints import common_epoch
-from search_spaces.trials.cohorts import Shape
-from search_spaces.trials.database import TrialDatabase, passed
-from search_spaces.trials.proposer import Proposal, Proposer
+from search_spaces.space import Params
+from search_spaces.trials.checkpoints import Checkpoints
+from search_spaces.trials.outcome import Outcome
+from search_spaces.trials.proposal import Shape
+from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.study_dir import StudyDir
 from search_spaces.trials.tensorboard_log import TensorBoardLog
 from trainables.shape import trial_shape
-from trainables.trainable import CohortTrainable, Job
-
-CHECKPOINT_SECONDS = 60.0
 
 
-def search(
-    folder: StudyDir, prepared: Prepared, database: TrialDatabase, proposer: Proposer, listener: Listener
-) -> None:
-    """Run every trial that is not finished yet; needs a connection to Ray.
-
-    Raises:
-        ClusterError: if Ray fails, or no worker can work at all.
-    """
-    study, plan = prepared.study, prepared.plan()
-    need, workers = worker_resources(study.resources)
-    device = torch.device("cuda" if need["GPU"] else "cpu")
-    known = database.trials()
-    proposer.start_clock()
-    job = Job(
-        task=prepared.task,
-        inputs=prepared.inputs,
-        targets=prepared.targets,
-        plan=plan,
-        threads=study.resources.cpu,
-        rungs=_rungs_actor(prepared, known),
-        rung_epochs=prepared.rung_epochs,
-        population=prepared.population,
-        checkpoints=folder.checkpoints,
-        checkpoint_seconds=CHECKPOINT_SECONDS,
-        deadline=proposer.deadline,
-    )
-
-    def shape_of(proposal: Proposal) -> Shape:
-        together = range(proposal.number, proposal.number + 1)
-        if proposer.population:
-            first = proposal.number - proposal.number % proposer.population
-            together = range(first, first + proposer.population)
-        start = common_epoch(folder.checkpoints, together)
-        shape = trial_shape(prepared.task, proposal.params, plan.splits, device, start)
-        if not proposer.population:
-            return shape
-        return replace(shape, key=f"{shape.key}-population-{together.start}", largest=proposer.population)
-
-    population = prepared.population
-    log = TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs, prepared.objectives)
-    recorder = Recorder(proposer, log, folder.checkpoints, listener, plan.epochs)
-    concurrency = study.concurrency(workers)
-    searcher = CohortSearcher(proposer, shape_of, recorder.tell, recorder.begin, workers, concurrency)
-    listener.started(_about(prepared, known, workers, need))
-    folder.checkpoints.mkdir(exist_ok=True)
-    trials = partial(run_tune, folder, job, need, min(workers, concurrency))
-    if population is not None and _by_ray(prepared, device, workers):
-        with _searching(proposer):
-            search_by_ray(trials, population, proposer, recorder)
-        return
-    callback = ReportCallback(recorder, searcher.ended)
-    with _searching(proposer):
-        trials(CohortTrainable, callback, "cohort", search_alg=searcher, num_samples=-1)
-    if searcher.given_up:
-        raise ClusterError(f"workers die before they report anything; the last of {callback.last_error}")
+def shapes(prepared: Prepared, device: torch.device) -> Callable[[Params], Shape]:
+    """What the networks of a configuration look like, for the proposer."""
+    return lambda params: trial_shape(prepared.task, params, prepared.splits, device)
 
 
-@contextmanager
-def _searching(proposer: Proposer) -> Iterator[None]:
-    """Its time counts, and Ray's errors are translated."""
-    try:
-        yield
-    except (RayError, TuneError) as error:
-        raise ClusterError(f"Ray stopped the search, {reason(error)}; what finished is kept") from error
-    finally:
-        proposer.stop_clock()
-
-
-def _by_ray(prepared: Prepared, device: torch.device, workers: int) -> bool:
+def by_ray(prepared: Prepared, place: Place) -> bool:
     """Whether a population is spread over workers: as its study says, else where its networks train one by one anyway."""
     pbt = prepared.study.search.pbt
-    if pbt is None or pbt.engine == "cohort":
+    if pbt is None or pbt.engine == "cohort" or not place.need:
         return False
     if pbt.engine == "ray" or pbt.explore == "pb2":
         return True
     corner = prepared.study.search_space.corner(last=False)
-    return workers > 1 and trial_shape(prepared.task, corner, prepared.splits, device).largest == 1
+    return place.workers > 1 and trial_shape(prepared.task, corner, prepared.splits, place.device).largest == 1
 
 
-def _about(prepared: Prepared, known: list[FrozenTrial], workers: int, need: dict[str, float]) -> SearchInfo:
-    task, study = prepared.task, prepared.study
-    completed = [(t.number, t.values[0]) for t in known if t.state is TrialState.COMPLETE and t.values]
-    pick = min if task.mode == "min" else max
+def recorder_of(folder: StudyDir, prepared: Prepared, proposer: Proposer, listener: Listener) -> Recorder:
+    """The books of one study."""
+    log = TensorBoardLog(
+        folder.tensorboard, prepared.study.search_space, prepared.study.task_options.epochs, prepared.objectives
+    )
+    return Recorder(proposer, prepared.objectives, log, Checkpoints(folder.checkpoints), listener)
+
+
+def search(
+    folder: StudyDir,
+    prepared: Prepared,
+    proposer: Proposer,
+    engine: Engine,
+    listener: Listener,
+    known: Sequence[Outcome],
+) -> None:
+    """Run every trial that is not finished yet; ``known`` are those of earlier runs.
+
+    Raises:
+        ClusterError: if the engine fails, or no worker can work at all.
+    """
+    study, rule = prepared.study, prepared.rule
+    exact = study.search.order == "exact"
+    comparisons = None if rule is None else Comparisons(Rungs(rule, prepared.task.objective), exact)
+    recorder = recorder_of(folder, prepared, proposer, listener)
+    loop = SearchLoop(proposer, engine, recorder, comparisons, study.task_options.epochs, exact)
+    proposer.start_clock()
+    try:
+        loop.run(known)
+    finally:
+        proposer.stop_clock()
+
+
+def about(prepared: Prepared, known: Sequence[Outcome], workers: int, device: str) -> SearchInfo:
+    """What a search is about to do, for those who watch."""
+    study, objective = prepared.study, prepared.task.objective
+    completed = [outcome for outcome in known if outcome.complete]
     return SearchInfo(
         study=study.name,
         total=study.trials if study.bounded else None,
-        done=sum(t.state.is_finished() for t in known),
+        done=sum(outcome.state.is_finished() for outcome in known),
         workers=workers,
-        device=f"{need['GPU']:g} GPU each" if need["GPU"] else f"{need['CPU']:g} CPU each",
-        metric=task.metric,
-        mode=task.mode,
-        best=pick(completed, key=lambda trial: trial[1]) if completed else None,
+        device=device,
+        objective=objective,
+        epochs=study.task_options.epochs,
+        best=min(completed, key=lambda o: (objective.cost(o.value), o.number), default=None),
         limits=study.limits.words(),
     )
-
-
-def _rungs_actor(prepared: Prepared, known: list[FrozenTrial]) -> Any:
-    """One ``Rungs`` for all workers, with what earlier runs of the study recorded; None without a rule."""
-    if not prepared.rung_epochs:
-        return None
-    actor: Any = ray.remote(num_cpus=0)(Rungs).remote(**prepared.rungs)
-    for trial in known:
-        for epoch, value in passed(trial).items():
-            actor.record.remote(epoch, {trial.number: value})
-    return actor

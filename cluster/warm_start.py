@@ -7,19 +7,18 @@ from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from analysis.result import StudyResult
 from search_spaces.errors import StudyError, TunefleetError, reason
 from search_spaces.study.fields import without_password
 from search_spaces.study.study import Study
-from search_spaces.trials.objectives import Mode
+from search_spaces.trials.objectives import Objective
 from search_spaces.trials.warm_start import SUFFIX, completed, fitting, remember, remembered
 
 
 def past_trials(
-    study: Study, storage: BaseStorage, mode: Mode, metric: str, say: Callable[[str], None], fresh: bool
+    study: Study, storage: BaseStorage, objective: Objective, say: Callable[[str], None], fresh: bool
 ) -> list[FrozenTrial]:
     """The trials of an earlier study that inform this one; none without ``search.warm_start``.
 
@@ -31,17 +30,17 @@ def past_trials(
     source = study.search.warm_start
     if source is None:
         return []
-    if not fresh and (known := remembered(storage, study.name, mode)) is not None:
+    if not fresh and (known := remembered(storage, study.name, objective)) is not None:
         return known
     earlier, shown = _find(source), without_password(source)
-    direction = StudyDirection.MINIMIZE if mode == "min" else StudyDirection.MAXIMIZE
-    if earlier.directions != [direction]:
-        theirs = " and ".join(f"{one.name.lower()}d" for one in earlier.directions)
+    if earlier.directions != [objective.direction]:
+        ours, *theirs = (f"{one.name.lower()}d" for one in (objective.direction, *earlier.directions))
         raise StudyError(
-            f"search.warm_start: the values of this study are {direction.name.lower()}d, those of {shown} {theirs}"
+            f"search.warm_start: the values of this study are {ours}, those of {shown} {' and '.join(theirs)}"
         )
-    if (names := earlier.metric_names) and names != [metric]:  # an Optuna study of another program may have none
-        raise StudyError(f"search.warm_start: the value of this study is {metric}, that of {shown} {names[0]}")
+    names = earlier.metric_names  # an Optuna study of another program may have none
+    if names and names != [objective.name]:
+        raise StudyError(f"search.warm_start: the value of this study is {objective.name}, that of {shown} {names[0]}")
     trials = completed(earlier.get_trials(deepcopy=False))
     if not trials:
         raise StudyError(f"search.warm_start: no trial of {shown} has completed")
@@ -51,9 +50,9 @@ def past_trials(
             f"search.warm_start: none of the {len(trials)} completed trials of {shown} fits this space, the first "
             f"because of {why}"
         )
-    remember(storage, study.name, mode, fit, metric)
+    remember(storage, study.name, objective, fit)
     say(f"warm start: {len(fit)} of {len(trials)} completed trials of {shown} fit this space")
-    return remembered(storage, study.name, mode) or []
+    return remembered(storage, study.name, objective) or []
 
 
 def _find(source: str) -> optuna.Study:

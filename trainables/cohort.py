@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from optuna.trial import TrialState
 from torch import Tensor, nn
 
 from search_spaces.choosing.population import Schedule
 from search_spaces.errors import reason
-from search_spaces.trials.outcome import Epoch, Outcome, State
+from search_spaces.trials.outcome import Epoch, Outcome
 from trainables.data.batches import MemberRows
 from trainables.layers.standardise import fit_layers, has_fitted_layers
 from trainables.plan import Data, Plan
@@ -61,7 +63,7 @@ class Cohort:
         plan: Plan,
         trials: Iterable[TrialConfig],
         traces: Traces | None = None,
-        saved: Mapping[int, Mapping[str, Any]] | None = None,
+        saved: Mapping[str, Any] | None = None,
     ) -> None:
         self.task, self.data, self.plan = task, data, plan
         self.epoch = 0
@@ -72,13 +74,13 @@ class Cohort:
         networks: dict[int, list[nn.Module]] = {}
         recipes: dict[int, Recipe] = {}
         for number, params in trials:
-            run = TrialRun(number, params, task.mode, latest_is_best=not len(plan.splits[0].validation))
+            run = TrialRun(number, params, task.objective, latest_is_best=not len(plan.splits[0].validation))
             try:
                 recipes[number] = Recipe.of(params)
                 full = network_params(task, params)
                 networks[number] = [self._built(full, number, fold) for fold in range(len(plan.splits))]
             except Exception as error:  # this configuration's network, nobody else's
-                self.ended.append(run.outcome(State.FAIL, reason(error)))
+                self.ended.append(run.outcome(TrialState.FAIL, reason(error)))
                 continue
             self._runs[number] = run
         # Members of one optimizer stand together, so that each optimizer is one update.
@@ -111,10 +113,10 @@ class Cohort:
         started = time.perf_counter()
         self.epoch += 1
         train_loss = self._train()
-        values = self._evaluate(self._validation) if self._validation else {"loss": train_loss}
+        values = self._evaluate(self._validation, self.data) if self._validation else {"loss": train_loss}
         self._stack.end_epoch(self.epoch, values["loss"])
         if self._watch:
-            values |= {f"test_{name}": value for name, value in self._evaluate(self._watch).items()}
+            values |= {f"test_{name}": value for name, value in self._evaluate(self._watch, self._watched).items()}
         table = {name: v.cpu().numpy() for name, v in values.items()}
         losses, rates = train_loss.double().cpu().numpy(), self._stack.lr.cpu().numpy()
         seconds = (time.perf_counter() - started) / len(self._runs)
@@ -125,27 +127,27 @@ class Cohort:
             run.seconds += seconds
             errors = [self._stack.errors[row] for row in rows if row in self._stack.errors]
             if errors:
-                self._end(number, State.FAIL, errors[0])
+                self._end(number, TrialState.FAIL, errors[0])
                 continue
             means = {name: float(v[rows].mean()) for name, v in table.items()}
             value, folds = means[metric], tuple(table[metric][rows].tolist())
             epoch = Epoch(self.epoch, value, float(losses[rows].mean()), float(rates[rows[0]]), means, folds)
             if not (math.isfinite(value) and math.isfinite(epoch.train_loss)):
-                self._end(number, State.FAIL, f"the loss is not finite after epoch {self.epoch}")
+                self._end(number, TrialState.FAIL, f"the loss is not finite after epoch {self.epoch}")
                 continue
             results[number] = epoch
             if run.record(epoch):
                 for name, kept in self._best.items():
                     kept[rows] = self._stack.members[name][rows]
             if self.epoch >= self.plan.epochs or run.out_of_patience(self.plan.patience):
-                self._end(number, State.COMPLETE)
+                self._end(number, TrialState.COMPLETE)
         self._compact()
         return results
 
     def stop(self, numbers: Iterable[int], reason: str | None = None) -> None:
         """End trials early, as PRUNED."""
         for number in numbers:
-            self._end(number, State.PRUNED, reason)
+            self._end(number, TrialState.PRUNED, reason)
         self._compact()
 
     def params(self, number: int) -> dict[str, Any]:
@@ -184,12 +186,28 @@ class Cohort:
     def fail(self, reason: str) -> None:
         """End every trial in training as failed, all for one reason."""
         for number in self.live:
-            self._end(number, State.FAIL, reason)
+            self._end(number, TrialState.FAIL, reason)
 
-    def state(self, number: int) -> dict[str, Any]:
-        """Everything that a trial needs to go on: tensors and plain numbers."""
-        members = [self._stack.state(row) for row in self._rows()[number]]
-        return {"epoch": self.epoch, "members": members, "run": self._runs[number].state()}
+    def outcome(self, number: int) -> Outcome:
+        """TEMP."""
+        o = self._runs[number].outcome(TrialState.PRUNED, None)
+        return replace(o, metrics={**o.metrics, "parameters": self._stack.layout.size})
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """TEMP."""
+        for number in numbers:
+            self._runs.pop(number, None)
+        if self._runs:
+            self._compact()
+
+    def state(self) -> dict[str, Any]:
+        """TEMP."""
+        return {
+            "epoch": self.epoch,
+            "rows": [list(m) for m in self._members],
+            "members": [self._stack.state(r) for r in range(len(self._members))],
+            "runs": {n: r.state() for n, r in self._runs.items()},
+        }
 
     def _built(self, params: Mapping[str, Any], number: int, fold: int) -> nn.Module:
         """A network with its initial weights, and the statistics of its fold's training rows."""
@@ -218,8 +236,10 @@ class Cohort:
         self._train_rows = MemberRows([s.train for s in splits], device)
         validated = len(splits[0].validation) > 0
         self._validation = MemberRows([s.validation for s in splits], device) if validated else None
-        watch = self.plan.watch
-        self._watch = None if watch is None else MemberRows([watch for _ in splits], device)
+        self._watch = None
+        if self.plan.watch is not None:
+            self._watched = Data.on(device, *self.plan.watch)
+            self._watch = MemberRows([np.arange(len(self._watched.inputs)) for _ in splits], device)
 
     def _train(self) -> Tensor:
         """One epoch of steps; returns each member's training loss (M,), a mean over its rows."""
@@ -236,12 +256,12 @@ class Cohort:
             used += rows
         return total / used
 
-    def _evaluate(self, members: MemberRows) -> Values:
+    def _evaluate(self, members: MemberRows, data: Data) -> Values:
         numbers = math.prod(self.data.inputs.shape[1:]) * len(self._members)
         size = max(1, min(EVALUATION_ROWS, EVALUATION_NUMBERS // numbers))
         totals: Values = {}
         for rows, counted in members.chunks(size, self._stack.theta.dtype):
-            inputs, targets = self.data.inputs[rows], self.data.targets[rows]
+            inputs, targets = data.inputs[rows], data.targets[rows]
             values = self._guarded(
                 lambda x=inputs, y=targets, c=counted: self._stack.evaluate(x, y, c)  # type: ignore[misc]
             )
@@ -266,8 +286,8 @@ class Cohort:
         """Copies of what training changes in the networks: parameters and buffers."""
         return {n: t.clone() for n, t in self._stack.members.items() if n == "theta" or n.startswith("constant:")}
 
-    def _end(self, number: int, state: State, reason: str | None = None) -> None:
-        if self._best and state is State.COMPLETE:
+    def _end(self, number: int, state: TrialState, reason: str | None = None) -> None:
+        if self._best and state is TrialState.COMPLETE:
             self.weights[number] = [self._stack.tensors(row, self._best) for row in self._rows()[number]]
         outcome = self._runs.pop(number).outcome(state, reason)
         self.ended.append(replace(outcome, metrics={**outcome.metrics, "parameters": self._stack.layout.size}))
@@ -282,13 +302,15 @@ class Cohort:
         self._best = {name: kept[rows] for name, kept in self._best.items()}
         self._place()
 
-    def _restore(self, saved: Mapping[int, Mapping[str, Any]]) -> None:
-        for number, state in saved.items():
-            if number in self._runs:
-                self.epoch = state["epoch"]
-                self._runs[number].restore(state["run"])
-                for row, member in zip(self._rows()[number], state["members"], strict=True):
-                    self._stack.load_state(row, member)
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        if not saved:
+            return
+        self.epoch = saved["epoch"]
+        for number, state in saved["runs"].items():
+            self._runs[number].restore(state)
+        where = {tuple(m): i for i, m in enumerate(saved["rows"])}
+        for row, member in enumerate(self._members):
+            self._stack.load_state(row, saved["members"][where[member]])
 
 
 def _buffers(task: Task, params: Mapping[str, Any]) -> Values:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.dataset import Array
-from trainables.data.folds import Rows, Split
+from trainables.data.dataset import Array, Pair
+from trainables.data.folds import Split
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Plan:
         patience: epochs without improvement after which a trial ends; None for never.
         keep_best: whether to keep the weights of each trial's best epoch, in ``Cohort.weights``.
         changing: whether hyperparameters change as networks train.
-        watch: further rows to evaluate after every epoch, for looking only; named ``test_...``.
+        watch: (inputs, targets) to evaluate after every epoch, for looking only; named ``test_...``.
     """
 
     splits: Sequence[Split]
@@ -46,4 +46,4 @@ class Plan:
     patience: int | None = None
     keep_best: bool = False
     changing: bool = False
-    watch: Rows | None = None
+    watch: Pair | None = None

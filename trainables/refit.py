@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from optuna.trial import TrialState
 from torch import Tensor, nn
 
 from search_spaces.choosing.population import Schedule
 from search_spaces.errors import SearchFailed
 from search_spaces.trials.objectives import COSTS
-from search_spaces.trials.outcome import Epoch, State
-from trainables.cohort import Cohort
-from trainables.plan import Data, Plan
+from search_spaces.trials.outcome import Epoch
+from trainables.messages import Report
 from trainables.recipe import network_params
 from trainables.stack.stack import Values, finished_means, sample_values
 from trainables.task import Task
@@ -40,84 +40,54 @@ class Refit:
     failures: list[str]
 
 
-def train_refit(
-    task: Task,
-    data: Data,
-    plan: Plan,
-    params: Mapping[str, Any],
-    seeds: Iterable[int],
-    on_epoch: Callable[[dict[int, Epoch]], object] = lambda results: None,
-    schedule: Schedule = (),
-) -> Refit:
-    """Train one network per seed as one stack, each with its own early stop.
+def collected(reports: Sequence[Report], params: Mapping[str, Any], schedule: Schedule, held_out: bool) -> Refit:
+    """The refit that workers have reported.
 
-    ``on_epoch`` gets results by seed. ``schedule``: hyperparameters that replace others after some epochs.
-    """
-    cohort = Cohort(task, data, plan, [(seed, params) for seed in seeds])
-    history: list[dict[str, float]] = []
-    held_out = len(plan.splits[0].validation) > 0
-    while cohort.live:
-        results = _advance(cohort, schedule)
-        on_epoch(results)
-        for seed, epoch in results.items():
-            # Without held-out rows the cohort's own metrics are those of training.
-            measured = {
-                f"validation_{k}" if held_out and not k.startswith("test_") else k: v for k, v in epoch.metrics.items()
-            }
-            if not held_out:
-                measured.pop("loss", None)
-            history.append(
-                {"seed": seed, "epoch": epoch.epoch, "train_loss": epoch.train_loss, "lr": epoch.lr, **measured}
-            )
-    outcomes = sorted(cohort.ended, key=lambda o: o.number)
-    finished = [o.number for o in outcomes if o.state is State.COMPLETE]
-    states = [{k: v.cpu() for k, v in cohort.weights[number][0].items()} for number in finished]
-    kept = [row for row in history if row["seed"] in finished]
-    failures = [str(o.reason) for o in outcomes if o.state is not State.COMPLETE]
-    return Refit(
-        dict(schedule[-1][1] if schedule else params),
-        states,
-        sorted(kept, key=lambda row: (row["seed"], row["epoch"])),
-        failures,
-    )
-
-
-def joined(parts: Sequence[Refit]) -> Refit:
-    """One refit of several that were trained apart.
+    Args:
+        reports: of trials that are numbered by their seeds.
+        params: the configuration that they began with.
+        schedule: what replaced it later.
+        held_out: whether the plan has validation rows; without, the metrics are those of training.
 
     Raises:
         SearchFailed: if no network was trained to the end.
     """
-    failures = [reason for part in parts for reason in part.failures]
-    states = [state for part in parts for state in part.states]
-    if not states:
-        raise SearchFailed(f"the refit of {parts[0].params} failed: {failures[0]}")
-    return Refit(parts[0].params, states, [row for part in parts for row in part.history], failures)
+    outcomes = sorted((o for report in reports for o in report.ended), key=lambda o: o.number)
+    weights = {seed: states for report in reports for seed, states in report.weights.items()}
+    finished = [o.number for o in outcomes if o.state is TrialState.COMPLETE]
+    failures = [str(o.reason) for o in outcomes if o.state is not TrialState.COMPLETE]
+    if not finished:
+        raise SearchFailed(f"the refit of {dict(params)} failed: {failures[0]}")
+    epochs = {seed: [e for report in reports for e in report.epochs.get(seed, ())] for seed in finished}
+    return Refit(
+        dict(schedule[-1][1] if schedule else params),
+        [weights[seed][0] for seed in finished],
+        [_row(seed, epoch, held_out) for seed in finished for epoch in epochs[seed]],
+        failures,
+    )
 
 
-def cross_validate(
-    task: Task, data: Data, plan: Plan, params: Mapping[str, Any], schedule: Schedule = ()
-) -> dict[str, float]:
+def _row(seed: int, epoch: Epoch, held_out: bool) -> dict[str, float]:
+    measured = {
+        f"validation_{name}" if held_out and not name.startswith("test_") else name: value
+        for name, value in epoch.metrics.items()
+    }
+    if not held_out:
+        measured.pop("loss", None)
+    return {"seed": seed, "epoch": epoch.epoch, "train_loss": epoch.train_loss, "lr": epoch.lr, **measured}
+
+
+def cross_validated_metrics(reports: Sequence[Report], params: Mapping[str, Any]) -> dict[str, float]:
     """Metrics of one configuration, trained as a trial is over the plan's folds, at the best epoch of their mean.
 
     Raises:
         SearchFailed: if a fold fails.
     """
-    cohort = Cohort(task, data, plan, [(0, params)])
-    while cohort.live:
-        _advance(cohort, schedule)
-    (outcome,) = cohort.ended
-    if outcome.state is not State.COMPLETE:
+    (outcome,) = [o for report in reports for o in report.ended]
+    if outcome.state is not TrialState.COMPLETE:
         raise SearchFailed(f"the cross-validation of {dict(params)} failed: {outcome.reason}")
     measured = {name: value for name, value in outcome.metrics.items() if name not in COSTS}
     return {**measured, "epoch": float(outcome.best_epoch or 0)}
-
-
-def _advance(cohort: Cohort, schedule: Schedule) -> dict[int, Epoch]:
-    for epoch, params in schedule:
-        if epoch and epoch == cohort.epoch:
-            cohort.change(params)
-    return cohort.advance()
 
 
 def networks_of(task: Task, params: Mapping[str, Any], states: Sequence[Values]) -> list[nn.Module]:

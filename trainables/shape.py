@@ -10,7 +10,7 @@ import torch
 
 from search_spaces.errors import StudyError, TaskError, reason
 from search_spaces.space import Space
-from search_spaces.trials.cohorts import Shape
+from search_spaces.trials.proposal import Shape
 from trainables.data.folds import Split
 from trainables.recipe import Recipe, network_params
 from trainables.stack.signature import build, signature, why_not_fused
@@ -23,9 +23,7 @@ COPIES = 7
 """Parameters, gradient, two rows of optimizer state, and temporary copies of these in a step."""
 
 
-def trial_shape(
-    task: Task, params: Mapping[str, Any], splits: Sequence[Split], device: torch.device, start: int = 0
-) -> Shape:
+def trial_shape(task: Task, params: Mapping[str, Any], splits: Sequence[Split], device: torch.device) -> Shape:
     """The shape of one trial.
 
     Args:
@@ -33,7 +31,6 @@ def trial_shape(
         params: the trial's configuration.
         splits: the study's folds, one member each.
         device: where workers train.
-        start: epochs that a checkpoint of this trial stands at.
 
     Raises:
         Exception: whatever building the network raises.
@@ -42,14 +39,14 @@ def trial_shape(
     network = build(task, network_params(task, params), key=0)
     rows = max(len(split.train) for split in splits)
     batch = rows if isinstance(recipe.batch_size, str) else min(recipe.batch_size, rows)
-    numbers = sum(p.numel() * p.element_size() for p in network.parameters())
-    fits = STACK_BYTES[device.type] // (COPIES * numbers * len(splits))
+    numbers = [(p.numel(), p.element_size()) for p in network.parameters()]
+    fits = STACK_BYTES[device.type] // (COPIES * sum(n * size for n, size in numbers) * len(splits))
     return Shape(
         key=f"{signature(network)}-{batch}",
         steps=math.ceil(rows / batch),
         members=len(splits),
         largest=1 if why_not_fused(network, device) else max(1, fits),
-        start=start,
+        work=sum(n for n, _ in numbers) * batch,
     )
 
 

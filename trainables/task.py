@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from search_spaces.trials.objectives import Objective
 from trainables.data.dataset import Dataset
 
 
@@ -29,6 +30,11 @@ class Task(ABC):
 
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Hyperparameters of the network, with the values they take where a study does not search them."""
+
+    @property
+    def objective(self) -> Objective:
+        """What the search optimises: metric and mode together."""
+        return Objective(self.metric, self.mode)
 
     @abstractmethod
     def load(self, data_dir: Path | None) -> Dataset:

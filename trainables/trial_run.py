@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
+
+from optuna.trial import TrialState
 
 from search_spaces.choosing.population import Schedule
-from search_spaces.trials.outcome import Epoch, Outcome, State
+from search_spaces.trials.objectives import Objective
+from search_spaces.trials.outcome import Epoch, Outcome
 
 
 @dataclass
@@ -17,13 +20,13 @@ class TrialRun:
 
     Args:
         number, params: which trial; the hyperparameters are those in force now.
-        mode: whether small or large values are good.
+        objective: what the values are of.
         latest_is_best: without validation there is nothing to choose an epoch by.
     """
 
     number: int
     params: Mapping[str, Any]
-    mode: Literal["min", "max"] = "min"
+    objective: Objective = field(default_factory=Objective)
     latest_is_best: bool = False
     curve: list[tuple[int, float]] = field(default_factory=list)
     best: Epoch | None = None
@@ -35,12 +38,11 @@ class TrialRun:
 
     def record(self, epoch: Epoch) -> bool:
         """Add an epoch; returns whether it is the best so far."""
-        pick = min if self.mode == "min" else max
         self.curve.append((epoch.epoch, epoch.value))
         self.last = epoch
-        self.fold_best = tuple(map(pick, self.fold_best, epoch.folds)) if self.fold_best else epoch.folds
-        better = self.best is None or (pick(epoch.value, self.best.value) != self.best.value)
-        if better or self.latest_is_best:
+        pairs = zip(self.fold_best or epoch.folds, epoch.folds, strict=True)
+        self.fold_best = tuple(min(pair, key=self.objective.cost) for pair in pairs)
+        if self.latest_is_best or self.objective.better(epoch.value, self.best.value if self.best else None):
             self.best, self.best_schedule = epoch, self.schedule
             return True
         return False
@@ -56,12 +58,12 @@ class TrialRun:
             return False
         return self.curve[-1][0] - self.best.epoch >= patience
 
-    def outcome(self, state: State, reason: str | None = None) -> Outcome:
+    def outcome(self, state: TrialState, reason: str | None = None) -> Outcome:
         """Its end, as the trial database wants it.
 
         A pruned trial counts with the epoch it was judged by, its last, as in Optuna; every other with its best.
         """
-        chosen = self.last if state is State.PRUNED else self.best
+        chosen = self.last if state is TrialState.PRUNED else self.best
         metrics = dict(chosen.metrics) if chosen else {}
         if len(self.fold_best) > 1:
             metrics["kfold_best"] = math.fsum(self.fold_best) / len(self.fold_best)

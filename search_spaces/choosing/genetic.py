@@ -15,11 +15,11 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, nsgaii
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.choosing.points import at_share
 from search_spaces.space import Space
+from search_spaces.trials.objectives import Objective
 
 GENERATION = "GeneticSampler:generation"
 """Where Optuna keeps the number of a trial's generation, among its system attributes."""
@@ -82,7 +82,7 @@ def genetic_sampler(
     genes = {p.name: p.distribution for p in space.parameters if not p.constant}
 
     def parents(study: optuna.Study, candidates: list[FrozenTrial]) -> list[FrozenTrial]:
-        return select(candidates, population, elite_share, study.direction is StudyDirection.MINIMIZE)
+        return select(candidates, population, elite_share, Objective.towards(study.direction))
 
     def build(draw_seed: int) -> BaseSampler:
         with warnings.catch_warnings():
@@ -101,16 +101,18 @@ def genetic_sampler(
     return build
 
 
-def select(candidates: Sequence[FrozenTrial], population: int, elite_share: float, minimise: bool) -> list[FrozenTrial]:
+def select(
+    candidates: Sequence[FrozenTrial], population: int, elite_share: float, objective: Objective
+) -> list[FrozenTrial]:
     """Choose parents, by number: the elite from all candidates, others from the last generation; of equals the older.
 
     Args:
         candidates: completed trials of the last generation, and the parents of it.
         population: how many are chosen, where there are as many.
         elite_share: of the parents, at most so large a share is from before the last generation.
-        minimise: whether small values are good.
+        objective: what their values are of.
     """
-    ranked = sorted(candidates, key=lambda t: ((t.value or 0.0) * (1 if minimise else -1), t.number))
+    ranked = _ranked(candidates, objective)
     last = max(t.system_attrs[GENERATION] for t in ranked)
     elite = ranked[: round(elite_share * population)]
     others = [t for t in ranked if t.system_attrs[GENERATION] == last and t not in elite]
@@ -118,10 +120,14 @@ def select(candidates: Sequence[FrozenTrial], population: int, elite_share: floa
     return sorted((elite + others)[:population], key=lambda t: t.number)
 
 
-def founders(past: Sequence[FrozenTrial], population: int, minimise: bool) -> list[FrozenTrial]:
+def _ranked(trials: Sequence[FrozenTrial], objective: Objective) -> list[FrozenTrial]:
+    """The best first; of equals the older."""
+    return sorted(trials, key=lambda t: (objective.cost(t.value), t.number))
+
+
+def founders(past: Sequence[FrozenTrial], population: int, objective: Objective) -> list[FrozenTrial]:
     """The best completed trials of another study, as members of generation 0."""
-    ranked = sorted(past, key=lambda t: ((t.value or 0.0) * (1 if minimise else -1), t.number))
-    chosen = [copy.copy(trial) for trial in ranked[:population]]
+    chosen = [copy.copy(trial) for trial in _ranked(past, objective)[:population]]
     for trial in chosen:
         trial.system_attrs = {GENERATION: 0}
     return chosen

@@ -19,6 +19,7 @@ from pydantic import Field
 from search_spaces.choosing.points import at_share, share_of
 from search_spaces.space import Params, Space
 from search_spaces.study.fields import Count, OpenShare, Population, Section, Share
+from search_spaces.trials.objectives import Objective
 
 Segment = tuple[int, Params]
 """Hyperparameters, and how many epochs had been trained when they came into force."""
@@ -71,13 +72,13 @@ class PopulationTraining:
     Args:
         options: from the study file.
         space: of the hyperparameters; no conditions.
-        mode: whether small or large values are good.
+        objective: what the values are of.
         seed: of the study.
     """
 
     options: Pbt
     space: Space
-    mode: Literal["min", "max"]
+    objective: Objective
     seed: int
 
     def config_of(self, number: int, params: Params) -> dict[str, Any]:
@@ -99,8 +100,7 @@ class PopulationTraining:
 
     def moves(self, epoch: int, values: Mapping[int, float], params: Mapping[int, Params]) -> list[Move]:
         """A round: values and hyperparameters of the members in training to their moves."""
-        sign = 1 if self.mode == "min" else -1
-        ranked = sorted(values, key=lambda n: (sign * values[n], n))
+        ranked = sorted(values, key=lambda n: (self.objective.cost(values[n]), n))
         size = min(math.ceil(len(ranked) * self.options.quantile), len(ranked) // 2)
         moves = []
         for target in ranked[len(ranked) - size :]:

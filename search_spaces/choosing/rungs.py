@@ -11,10 +11,11 @@ import enum
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from search_spaces.trials.objectives import Objective
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Its multiples modulo 1 fill the unit interval more evenly than those of any other number."""
@@ -70,13 +71,13 @@ class Rungs:
 
     Args:
         rule: when trials are judged, and against what.
-        mode: whether small or large values are good.
+        objective: what the values are of.
     """
 
-    def __init__(self, rule: Rule, mode: Literal["min", "max"] = "min") -> None:
+    def __init__(self, rule: Rule, objective: Objective) -> None:
         self.rule = rule
         self.epochs = rule.epochs
-        self._sign = 1.0 if mode == "max" else -1.0
+        self._objective = objective
         self._recorded: dict[int, dict[int, float]] = {epoch: {} for epoch in self.epochs}
 
     def record(self, epoch: int, values: Mapping[int, float]) -> None:
@@ -106,7 +107,7 @@ class Rungs:
     def _worse_than_cutoff(self, epoch: int, numbers: list[int]) -> set[int]:
         rung = self._recorded[epoch]
         everyone = np.fromiter(rung, np.int64)
-        scores = self._sign * np.fromiter(rung.values(), float)  # larger is better
+        scores = np.array([-self._objective.cost(value) for value in rung.values()])  # larger is better
         counts = np.isfinite(scores)
         brackets = self.rule.brackets(everyone)
         begun = self.epochs.index(epoch)
@@ -122,4 +123,4 @@ class Rungs:
     def _best(self, number: int) -> float:
         """The best score of a trial at the rungs so far, where it is finite."""
         values = (rung.get(number, math.nan) for rung in self._recorded.values())
-        return max(self._sign * value for value in values if math.isfinite(value))
+        return max(-self._objective.cost(value) for value in values if math.isfinite(value))

@@ -14,8 +14,9 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import optuna
+from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, create_trial
 from pydantic import Field
 
 from search_spaces.choosing.genetic import CROSSOVERS, founders, genetic_sampler
@@ -23,7 +24,7 @@ from search_spaces.choosing.points import SEQUENCES, PointSampler, quasi_random
 from search_spaces.errors import StudyError
 from search_spaces.space import Space
 from search_spaces.study.fields import Count, Population, Section, Share, known
-from search_spaces.trials.warm_start import numeric_parts
+from search_spaces.trials.objectives import Objective
 
 Draws = Callable[[int], BaseSampler]
 """From the number of a draw to the sampler that makes it."""
@@ -43,7 +44,7 @@ class Sampler(Section):
         """Trials that are proposed at once, none before the last such block is finished; None where it does not matter."""
         return None
 
-    def lessons(self, past: Sequence[FrozenTrial], minimise: bool) -> Sequence[FrozenTrial]:
+    def lessons(self, past: Sequence[FrozenTrial], objective: Objective) -> Sequence[FrozenTrial]:
         """What this sampler should be shown of the trials of an earlier study."""
         return past
 
@@ -162,7 +163,7 @@ class Cmaes(Sampler):
         if self.use_separable_cma:
             raise StudyError("search.warm_start: cmaes with use_separable_cma cannot begin with earlier trials")
         # The best tenth is what counts; of fewer than ten, the best one.
-        source = numeric_parts(space, past) * math.ceil(10 / len(past))
+        source = _numeric_parts(space, past) * math.ceil(10 / len(past))
         return lambda number: _quiet(
             CmaEsSampler, seed=draw_seed(seed, number), source_trials=source, **self.model_dump()
         )
@@ -187,9 +188,9 @@ class Genetic(Sampler):
         """See :meth:`Sampler.generation`."""
         return self.population
 
-    def lessons(self, past: Sequence[FrozenTrial], minimise: bool) -> Sequence[FrozenTrial]:
+    def lessons(self, past: Sequence[FrozenTrial], objective: Objective) -> Sequence[FrozenTrial]:
         """The best ones, as generation 0; what it lacks is drawn at random."""
-        return founders(past, self.population, minimise)
+        return founders(past, self.population, objective)
 
     def draws(self, space: Space, seed: int) -> Draws:
         """See :meth:`Sampler.draws`."""
@@ -220,3 +221,20 @@ def _quiet(kind: Callable[..., BaseSampler], **options: Any) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return kind(**options)
+
+
+def _numeric_parts(space: Space, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The same trials with the parameters alone that CMA-ES models: numbers that every trial has."""
+    names = [
+        p.name
+        for p in space.parameters
+        if not (p.when or p.constant or isinstance(p.distribution, CategoricalDistribution))
+    ]
+    return [
+        create_trial(
+            value=trial.value,
+            params={name: trial.params[name] for name in names},
+            distributions={name: trial.distributions[name] for name in names},
+        )
+        for trial in trials
+    ]

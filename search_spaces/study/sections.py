@@ -118,6 +118,12 @@ class Search(Section):
     seed: Seed = Field(
         default_factory=lambda: secrets.randbelow(2**32), description="the same seed gives the same trials"
     )
+    order: Literal["fast", "exact"] = Field(
+        default="fast",
+        description="fast: a sampler that learns, and a rung, use whatever has come so far, so timing plays a part; "
+        "exact: they go by a clock that counts epochs instead of seconds, so that the same seed gives the same study on "
+        "any number of workers and after any kill, which leaves workers idle at times",
+    )
     concurrency: Count | None = Field(
         default=None,
         description="most trials pending at once; by default two per worker for samplers that learn from results, "
@@ -162,7 +168,13 @@ class Search(Section):
 
 
 class Resources(Section):
-    """What one worker occupies."""
+    """What trains the trials, and what one worker occupies."""
+
+    engine: Literal["ray_tune", "inline"] = Field(
+        default="ray_tune",
+        description="ray_tune: on this machine or a cluster; inline: one worker in this process, without Ray, for "
+        "debuggers, notebooks and tiny studies",
+    )
 
     cpu: Count = Field(default=1, description="CPU cores")
     gpu: Annotated[float, Field(ge=0, strict=True)] | Literal["auto"] = Field(

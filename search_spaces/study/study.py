@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from optuna.trial import FrozenTrial
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from search_spaces.errors import StudyError, unknown
@@ -21,12 +20,17 @@ from search_spaces.study.sections import EarlyStopping, OptionsError, Refit, Res
 from search_spaces.study.yaml_file import dump_yaml, read_yaml
 from search_spaces.trials.limits import UNBOUNDED, Limits, Tally
 from search_spaces.trials.objectives import Mode, Objective
+from search_spaces.trials.outcome import Outcome
 
 MOST_PENDING = 2000
 """Trials that are proposed at once where a study sets no concurrency: enough for large cohorts."""
 
 MOST_PENDING_BY_TIME = 64
 """The same per worker where the time is limited: what is pending when it is over is lost."""
+
+
+PENDING_IN_ORDER = 8
+"""Trials of a sampler that learns, with ``order: exact``."""
 
 
 class Study(Section):
@@ -111,23 +115,25 @@ class Study(Section):
         """Whether the study has a number of trials."""
         return self.trials < UNBOUNDED
 
-    def ended_by(self, trials: Sequence[FrozenTrial], seconds: float, mode: Literal["min", "max"]) -> str | None:
+    def ended_by(self, trials: Sequence[Outcome], seconds: float, objective: Objective) -> str | None:
         """The limit that ended the search, in words; None for one that has not ended.
 
         Args:
             trials: all, by number.
             seconds: of search, over all runs.
-            mode: whether small or large values are good.
+            objective: what is optimised, first of all.
         """
-        return self.limits.reached(Tally.of(trials, seconds, mode), self.trials)
+        return self.limits.reached(Tally.of(trials, seconds, objective), self.trials)
 
     def concurrency(self, workers: int) -> int:
         """Most trials that may be pending at once, on that many workers.
 
-        A sampler that learns is not asked far ahead; the others propose as much as makes large cohorts.
+        A sampler that learns is not asked far ahead; the others propose as much as makes large stacks.
         """
         if self.search.concurrency is not None:
             return self.search.concurrency
+        if self.search.order == "exact":
+            workers = PENDING_IN_ORDER // 2  # the study must be the same on any number of workers
         if self.search.pbt is not None:
             return min(self.trials, workers * self.search.pbt.population)
         sampler = self.search.options

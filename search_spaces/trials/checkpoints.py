@@ -1,45 +1,60 @@
-"""Checkpoints of unfinished trials, by number: what lets a long trial go on after a kill."""
+"""Checkpoints of stacks that are not finished: what lets long trials go on after a kill."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Mapping
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
 
 
-def save_checkpoints(folder: Path, states: Mapping[int, dict[str, Any]]) -> None:
-    """Write the states of trials, each whole or not at all, and all of them at once: a population needs one epoch."""
-    folder.mkdir(parents=True, exist_ok=True)
-    asides = {number: folder / f".{number}.{os.getpid()}" for number in states}
-    for number, state in states.items():
-        torch.save(state, asides[number])
-    for number, aside in asides.items():
-        os.replace(aside, _path(folder, number))
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint.
+
+    Args:
+        epoch: that it stands at.
+        trials: numbers of those in training then.
+        state: of the stack, as its worker wrote it.
+    """
+
+    epoch: int
+    trials: tuple[int, ...]
+    state: bytes
 
 
-def load_checkpoint(folder: Path, number: int) -> dict[str, Any] | None:
-    """A trial's state, or None where there is none that can be read: the trial then starts anew."""
-    try:
-        state = torch.load(_path(folder, number), weights_only=True, mmap=True)
-    except Exception:  # missing, or damaged in any of the ways a file can be
-        return None
-    return state if isinstance(state, dict) and {"epoch", "members", "run"} <= set(state) else None
+class Checkpoints:
+    """The checkpoints of one study, each in one file that is written whole or not at all.
 
+    A file is a line of JSON (epoch, trials, check sum) and the state behind it.
+    """
 
-def common_epoch(folder: Path, numbers: Iterable[int]) -> int:
-    """The epoch that the checkpoints of all these trials stand at; 0 where they differ, or one is missing."""
-    states = [load_checkpoint(folder, number) for number in numbers]
-    epochs = {0 if state is None else int(state["epoch"]) for state in states}
-    return epochs.pop() if len(epochs) == 1 else 0
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
+    def save(self, name: int, saved: Saved) -> None:
+        """Write the checkpoint of a cohort, in place of an earlier one."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        head = {"epoch": saved.epoch, "trials": list(saved.trials), "crc32": zlib.crc32(saved.state)}
+        aside = self._folder / f".{name}.{os.getpid()}"
+        aside.write_bytes(json.dumps(head).encode() + b"\n" + saved.state)
+        os.replace(aside, self._path(name))
 
-def remove_checkpoint(folder: Path, number: int) -> None:
-    """Forget a trial's state, if there is any."""
-    _path(folder, number).unlink(missing_ok=True)
+    def read(self, name: int) -> Saved | None:
+        """The checkpoint of a cohort; None where there is none that can be read."""
+        try:
+            line, _, state = self._path(name).read_bytes().partition(b"\n")
+            head = json.loads(line)
+            saved = Saved(int(head["epoch"]), tuple(map(int, head["trials"])), state)
+            whole = head["crc32"] == zlib.crc32(state)
+        except (OSError, ValueError, KeyError, TypeError):  # missing, or damaged in any of the ways a file can be
+            return None
+        return saved if whole else None
 
+    def remove(self, name: int) -> None:
+        """Forget a checkpoint, if there is one."""
+        self._path(name).unlink(missing_ok=True)
 
-def _path(folder: Path, number: int) -> Path:
-    return folder / f"{number}.pt"
+    def _path(self, name: int) -> Path:
+        return self._folder / f"{name}.pt"

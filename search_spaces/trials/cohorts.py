@@ -1,7 +1,7 @@
 """Forming cohorts: which trials are trained together, in which order.
 
-The layout is a function of the proposals and the number of workers alone, never of timing: how many networks share
-a stack can change the last bit of a result, so the same study must be laid out the same way twice.
+The layout is a function of the proposals alone, never of timing or of the number of workers: how many networks share
+a stack can change the last bit of a result, so the same study must be laid out the same way everywhere.
 """
 
 from __future__ import annotations
@@ -10,42 +10,37 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search_spaces.trials.proposer import Proposal
+from search_spaces.trials.proposal import STEP_OVERHEAD, Proposal, Shape
 
-STEP_OVERHEAD = 100
-"""A step costs about as much as this many members' arithmetic (small dense networks, one core)."""
+MOST_PIECES = 8
+"""Trials of one shape are cut into up to so many cohorts, so that many workers have one."""
 
-
-@dataclass(frozen=True)
-class Shape:
-    """What a trial's networks look like from outside.
-
-    Args:
-        key: equal for trials that may share a stack.
-        steps: optimizer steps per epoch.
-        members: networks per trial (its folds times its repeats).
-        largest: most trials that one stack may hold; 1 where members are trained one by one.
-        start: epochs trained already (a checkpoint of a resumed trial).
-    """
-
-    key: str
-    steps: int = 1
-    members: int = 1
-    largest: int = 1
-    start: int = 0
+WORTH_CUTTING = 1.3
+"""Work of the smaller half, as a multiple of the overhead of a step, from which on a cohort is cut in two."""
 
 
 @dataclass(frozen=True)
 class CohortPlan:
-    """Trials of one shape, to be trained together."""
+    """Trials of one shape, to be trained together. ``name`` is the lowest of their numbers, which no other cohort has."""
 
     shape: Shape
     trials: tuple[Proposal, ...]
 
     @property
+    def name(self) -> int:
+        """The lowest number of its trials."""
+        return min(p.number for p in self.trials)
+
+    @property
     def cost(self) -> float:
         """Relative time of one epoch."""
-        return self.shape.steps * (STEP_OVERHEAD + self.shape.members * len(self.trials))
+        return self.shape.cost(len(self.trials))
+
+    @property
+    def worth_cutting(self) -> bool:
+        """Whether two halves on two workers take much less time than the whole on one."""
+        half = len(self.trials) // 2
+        return half * self.shape.members * self.shape.work >= WORTH_CUTTING * STEP_OVERHEAD
 
     def halves(self) -> tuple[CohortPlan, CohortPlan]:
         """Two cohorts of half the size; needs at least two trials."""
@@ -53,20 +48,26 @@ class CohortPlan:
         return CohortPlan(self.shape, self.trials[:middle]), CohortPlan(self.shape, self.trials[middle:])
 
 
-def form_cohorts(trials: Sequence[tuple[Proposal, Shape]], workers: int) -> list[CohortPlan]:
-    """Group trials by shape, split until every worker has a cohort, the most expensive first."""
+def form_cohorts(trials: Sequence[Proposal], together: bool = False) -> list[CohortPlan]:
+    """Group trials by shape and cut large groups, the most expensive cohort first; trials without a shape are left out.
+
+    Args:
+        trials: proposed at one time.
+        together: never cut a group; a population stays whole, however large.
+    """
     groups: dict[Shape, list[Proposal]] = {}
-    for proposal, shape in trials:
-        groups.setdefault(shape, []).append(proposal)
+    for proposal in trials:
+        if proposal.shape is not None:
+            groups.setdefault(proposal.shape, []).append(proposal)
     cohorts: list[CohortPlan] = []
     for shape, members in groups.items():
-        pieces = math.ceil(len(members) / shape.largest)
+        pieces = 1 if together else math.ceil(len(members) / shape.largest)
         size = math.ceil(len(members) / pieces)
         cohorts += [CohortPlan(shape, tuple(members[i : i + size])) for i in range(0, len(members), size)]
-    while len(cohorts) < workers:
-        candidate = max(cohorts, key=lambda c: (len(c.trials) > 1, c.cost), default=None)
-        if candidate is None or len(candidate.trials) == 1:
+    while not together and len(cohorts) < MOST_PIECES:
+        candidate = max((c for c in cohorts if c.worth_cutting), key=lambda c: (c.cost, -c.name), default=None)
+        if candidate is None:
             break
         cohorts.remove(candidate)
         cohorts += candidate.halves()
-    return sorted(cohorts, key=lambda c: -c.cost)
+    return sorted(cohorts, key=lambda c: (-c.cost, c.name))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from pydantic import Field
 
 from search_spaces.study.fields import Count, Section
+from search_spaces.trials.objectives import Objective
+from search_spaces.trials.outcome import Outcome
 
 UNBOUNDED = 10_000_000
 """Trials of a study that ends by another limit alone."""
@@ -42,25 +44,22 @@ class Tally:
     seconds: float = 0.0
 
     @classmethod
-    def of(cls, trials: Sequence[FrozenTrial], seconds: float, mode: Literal["min", "max"]) -> Tally:
+    def of(cls, trials: Sequence[Outcome], seconds: float, objective: Objective) -> Tally:
         """Count a study's trials, given by number.
 
         A trial that failed before its first epoch counts as one epoch, so that failures alone reach the limit, too;
         one that was never begun counts for nothing.
         """
         epochs = stale = 0
-        best = math.inf
+        best: float | None = None
         ended = [t for t in trials if t.state.is_finished()]
         for trial in ended:
-            trained = int(trial.user_attrs.get("epochs", 0))
-            if trial.state is TrialState.PRUNED and not trained:
+            if trial.state is TrialState.PRUNED and not trial.epochs:
                 continue
-            epochs += max(1, trained)
+            epochs += max(1, trial.epochs)
             stale += 1
-            if trial.state is TrialState.COMPLETE and trial.values:
-                value = trial.values[0] if mode == "min" else -trial.values[0]
-                if value < best:
-                    best, stale = value, 0
+            if trial.complete and trial.value is not None and objective.better(trial.value, best):
+                best, stale = trial.value, 0
         completed = sum(t.state is TrialState.COMPLETE for t in ended)
         return cls(len(trials), len(trials) - len(ended), completed, epochs, stale, seconds)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
+from optuna.study import StudyDirection
 
 from search_spaces.errors import StudyError, unknown
-from search_spaces.trials.outcome import Outcome, State
 
 Mode = Literal["min", "max"]
 
@@ -26,22 +25,33 @@ class Objective(NamedTuple):
         mode: whether small or large values are good.
     """
 
-    name: str
-    mode: Mode
+    name: str = "loss"
+    mode: Mode = "min"
+
+    @classmethod
+    def towards(cls, direction: StudyDirection, name: str = "loss") -> Objective:
+        """The objective of an Optuna study."""
+        return cls(name, "min" if direction is StudyDirection.MINIMIZE else "max")
 
     @property
     def metric(self) -> str:
         """The name under which trials report it."""
         return self.name.removeprefix("val_")
 
+    @property
+    def direction(self) -> StudyDirection:
+        """The mode, as Optuna has it."""
+        return StudyDirection.MINIMIZE if self.mode == "min" else StudyDirection.MAXIMIZE
 
-Objectives = Mode | Sequence[Objective]
-"""The objectives of a study, the one that epochs are chosen by first; a mode alone stands for the loss."""
+    def cost(self, value: float | None) -> float:
+        """The value as something to be minimised: what results are sorted by. NaN and None are worst of all."""
+        if value is None or math.isnan(value):
+            return math.inf
+        return value if self.mode == "min" else -value
 
-
-def listed(objectives: Objectives) -> list[Objective]:
-    """Objectives as a list of at least one."""
-    return [Objective("loss", objectives)] if isinstance(objectives, str) else list(objectives)
+    def better(self, value: float, than: float | None) -> bool:
+        """Whether a value beats another, or nothing at all."""
+        return than is None or self.cost(value) < self.cost(than)
 
 
 def check_known(objectives: Iterable[Objective], metrics: Collection[str]) -> None:
@@ -56,33 +66,12 @@ def check_known(objectives: Iterable[Objective], metrics: Collection[str]) -> No
             raise StudyError(f"objectives: {unknown('objective', objective.name, valid)}")
 
 
-def values_of(outcome: Outcome, objectives: Sequence[Objective]) -> list[float] | None:
-    """A trial's value of each objective, all at the epoch that the first one chose.
-
-    None without a value, or where another than the first is missing or not finite.
-    """
-    if outcome.value is None:
-        return None
-    measured = {**outcome.metrics, "seconds": outcome.seconds}
-    others = [float(measured.get(objective.metric, math.nan)) for objective in objectives[1:]]
-    return [float(outcome.value), *others] if all(map(math.isfinite, others)) else None
-
-
-def judged(outcome: Outcome, objectives: Sequence[Objective]) -> Outcome:
-    """The outcome, as failed where it is complete but lacks an objective: it could be compared with no other."""
-    if outcome.state is not State.COMPLETE or len(objectives) < 2 or values_of(outcome, objectives) is not None:
-        return outcome
-    names = ", ".join(objective.name for objective in objectives)
-    why = f"not every objective ({names}) is a finite number at epoch {outcome.best_epoch}"
-    return replace(outcome, state=State.FAIL, reason=why)
-
-
-def front(values: Sequence[Sequence[float]], modes: Sequence[Mode]) -> list[int]:
+def front(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
     """The Pareto front: places of the points (N, objectives) that no other dominates.
 
     A point dominates another if it is at least as good in every objective and better in one; of equal points all are
     on the front or none.
     """
-    signs = [1.0 if mode == "min" else -1.0 for mode in modes]
-    costs = np.array(values, dtype=float).reshape(len(values), len(modes)) * signs
+    costs = np.array([[o.cost(v) for o, v in zip(objectives, point, strict=True)] for point in values], dtype=float)
+    costs = costs.reshape(len(values), len(objectives))
     return [i for i, cost in enumerate(costs) if not ((costs <= cost).all(axis=1) & (costs < cost).any(axis=1)).any()]

@@ -1,36 +1,94 @@
 """Ask and tell: proposing trials with an Optuna sampler, and keeping the trial database in step.
 
 The sampler looks at a copy of the study in memory (0.1 ms a trial); the database on disk receives every trial when
-it is proposed and when it is finished.
+it is proposed and when it is finished. Trials that are proposed at one time are a wave.
+
+**Orders.** With ``search.order: fast`` the sampler learns from a trial as soon as it has ended. With ``exact`` it learns
+from trials in the order in which they would end if each of ``search.concurrency`` machines trained one of them, an epoch
+taking as long as the trial's shape says: see :class:`Clock`. Real machines only decide how long that takes.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.choosing.genetic import room
+from search_spaces.errors import reason
 from search_spaces.space import Params
 from search_spaces.study.study import Study
 from search_spaces.trials.database import TrialDatabase, memory_database
 from search_spaces.trials.limits import Tally
-from search_spaces.trials.objectives import Objectives, judged, listed
-from search_spaces.trials.outcome import Outcome
+from search_spaces.trials.outcome import WAVE, Outcome
+from search_spaces.trials.proposal import Proposal, Shape
 
 NOTE_SECONDS = 1.0
 """Between two notes of the search's time in the database."""
 
+Wave = list[Proposal]
 
-@dataclass(frozen=True)
-class Proposal:
-    """A trial to be run: its number and its configuration."""
 
-    number: int
-    params: Params
+class Note(NamedTuple):
+    """What the database keeps of a trial's proposal, as its user attribute ``wave``.
+
+    Args:
+        first, size: lowest number and size of its wave.
+        told: how many trials the sampler had learned from.
+        cost: relative time of one of its epochs.
+    """
+
+    first: int
+    size: int
+    told: int
+    cost: float = 1.0
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> Note:
+        """Read it."""
+        return cls(*trial.user_attrs.get(WAVE, (trial.number, 1, 0)))
+
+
+@dataclass
+class Clock:
+    """The exact order: trials end after so many units of their own cost, from when they were proposed.
+
+    A trial that has trained e epochs ends at ``start + e * cost`` or later, so the next to end is known once no other
+    trial can still end before it. Of two that end at one time the lower number comes first.
+    """
+
+    now: float = 0.0
+    _start: dict[int, float] = field(default_factory=dict)
+    _cost: dict[int, float] = field(default_factory=dict)
+    _epochs: dict[int, int] = field(default_factory=dict)
+
+    def begin(self, number: int, cost: float) -> None:
+        """A trial is proposed."""
+        self._start[number], self._cost[number], self._epochs[number] = self.now, cost, 0
+
+    def reached(self, number: int, epoch: int) -> None:
+        """A trial has trained so many epochs."""
+        if number in self._epochs:
+            self._epochs[number] = max(self._epochs[number], epoch)
+
+    def next(self, ended: dict[int, Outcome]) -> int | None:
+        """The trial that ends next, if that is certain; it is then forgotten."""
+
+        def end(number: int) -> tuple[float, int]:
+            epochs = max(self._epochs[number], ended[number].epochs if number in ended else 0)
+            return self._start[number] + epochs * self._cost[number], number
+
+        first = min(map(end, self._start), default=None)
+        if first is None or first[1] not in ended:
+            return None
+        at, number = first
+        self.now = at
+        del self._start[number], self._cost[number], self._epochs[number]
+        return number
 
 
 class Proposer:
@@ -39,57 +97,57 @@ class Proposer:
     Args:
         study: what is searched.
         database: its trials.
-        objectives: what is optimised.
+        shape_of: what the networks of a configuration look like; raises if they cannot be built.
+        workers: cohorts that can run at once; of some studies the default concurrency depends on it.
         past: completed trials of another study, whole configurations of this space, that inform the sampler. They
             come before the study's own trials in memory, and are none of them: not in the database, not counted.
     """
 
     def __init__(
-        self, study: Study, database: TrialDatabase, objectives: Objectives, past: Sequence[FrozenTrial] = ()
+        self,
+        study: Study,
+        database: TrialDatabase,
+        shape_of: Callable[[Params], Shape] = lambda params: Shape("any"),
+        workers: int = 1,
+        past: Sequence[FrozenTrial] = (),
     ) -> None:
-        self._study, self._mode = study, listed(objectives)[0].mode
+        self._study, self._database, self._shape_of = study, database, shape_of
+        self.objective = database.objectives[0]
         self._space = study.search_space
         self.total = study.trials
-        self._enqueued = study.search.enqueue
+        self.concurrency = study.concurrency(workers)
         options = study.search.options
-        past = options.lessons(past, minimise=self._mode == "min")
+        past = options.lessons(past, self.objective)
         self._sampler = options.informed_draws(self._space, study.search.seed, past)
         self._generation = options.generation
         self.population = None if study.search.pbt is None else study.search.pbt.population
-        self._database = database
-        self._memory = memory_database(study.name, objectives)
-        self._asked = 0
+        self._clock = Clock() if study.search.order == "exact" else None
+        self._memory = memory_database(study.name, database.objectives)
         self._past = len(past)
+        for trial in past:
+            self._memory.add(trial)
+        self._optuna = optuna.load_study(study_name=study.name, storage=self._memory.storage)
+        self._asked = 0
+        self._untold: dict[int, Outcome] = {}
+        self._told = 0
+        self._finished: set[int] = set()
         self._before, self._noted = database.seconds, database.seconds
         self._started: float | None = None
-        self.unfinished: list[Proposal] = []
-        for trial in past:
-            self._memory.copy(trial)
-        self._finished: set[int] = set()
-        for trial in database.trials():
-            self._memory.copy(trial)
-            self._asked += 1
-            if trial.state is TrialState.RUNNING:
-                self.unfinished.append(Proposal(trial.number, trial.params))
-            else:
-                self._finished.add(trial.number)
-        self._optuna = optuna.load_study(study_name=study.name, storage=self._memory.storage)
-        if self.population:
-            self._make_whole(self.population)
-
-    def finished(self, number: int) -> bool:
-        """Whether a trial is finished; one that runs all the same does so for the others of its population."""
-        return number in self._finished
+        self._unfinished: list[Wave] = []
+        self._replay(database.trials())
 
     @property
-    def remaining(self) -> int:
-        """Trials that have not been proposed yet."""
-        return max(0, self.total - self._asked)
+    def block(self) -> int:
+        """Trials of a wave: of one size, whenever they are proposed, since who shares a stack must not depend on timing."""
+        together = self._generation or self.population
+        if together or self.concurrency >= self.total:
+            return min(self.concurrency, together or self.concurrency)
+        return max(1, self.concurrency // 2)
 
     @property
     def tally(self) -> Tally:
         """How far the search is."""
-        return Tally.of(self._memory.trials()[self._past :], self.seconds, self._mode)
+        return Tally.of([self._untold.get(o.number, o) for o in self._known()], self.seconds, self.objective)
 
     @property
     def seconds(self) -> float:
@@ -122,60 +180,140 @@ class Proposer:
         self._before, self._started = self.seconds, None
         self._database.note_seconds(self._before)
 
-    @property
-    def block(self) -> int | None:
-        """Trials that belong together, a generation or a population; None where each is by itself."""
-        return self._generation or self.population
+    def finished(self, number: int) -> bool:
+        """Whether a trial is finished; one that trains all the same does so for the others of its stack."""
+        return number in self._finished
 
-    @property
-    def room(self) -> int:
+    def unfinished(self) -> list[Wave]:
+        """The waves that an interrupted run has left, from the first that is unfinished on, each whole: call it once."""
+        left, self._unfinished = self._unfinished, []
+        return left
+
+    def propose(self) -> Wave | None:
+        """The next wave; None while it has to wait for results, and once there are no more."""
+        while True:
+            size = min(self.block, self._room())
+            if size and self._asked - self._told + size <= self.concurrency:
+                return self._ask(size, self._asked)
+            if not self._learn():
+                return None
+
+    def reached(self, number: int, epoch: int) -> None:
+        """A trial has trained so many epochs."""
+        if self._clock is not None:
+            self._clock.reached(number, epoch)
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Record a running trial's value at a rung."""
+        self._database.report(number, epoch, value)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Finish a trial in the database; the sampler learns of it when its turn comes."""
+        self._database.finish(outcome)
+        self._finished.add(outcome.number)
+        self._untold[outcome.number] = outcome
+        if self._clock is None:
+            self._learn()
+        if self._started is not None and self.seconds - self._noted >= NOTE_SECONDS:
+            self._noted = self.seconds
+            self._database.note_seconds(self._noted)
+
+    def _room(self) -> int:
         """Trials that may be proposed now: what the limits leave, and of it what the running generation lacks."""
-        left = self.remaining
+        left = max(0, self.total - self._asked)
         if left and self._study.limits.bound:
-            left = self._study.limits.room(self.tally, self.total, self._study.task_options.epochs)
+            tally = Tally.of(self._known(), self.seconds, self.objective)
+            left = self._study.limits.room(tally, self.total, self._study.task_options.epochs)
         if self.population and left:
             left = max(left, self.population)  # never in part
         if self._generation is None or not left:
             return left
         return min(left, room(self._memory.trials(), self._generation))
 
-    def ask(self, count: int) -> Sequence[Proposal]:
-        """Propose up to ``count`` new trials; fewer where there is no room for more."""
-        return [self._ask_one() for _ in range(min(count, self.room))]
+    def _known(self) -> list[Outcome]:
+        """All trials as the sampler knows them."""
+        trials = self._memory.trials()[self._past :]
+        return [replace(Outcome.of(trial), number=number) for number, trial in enumerate(trials)]
 
-    def report(self, number: int, epoch: int, value: float) -> None:
-        """Record a running trial's value at a rung."""
-        self._database.report(number, epoch, value)
+    def _learn(self) -> bool:
+        """Tell the sampler of the next trial that has ended, if there is one whose turn it is."""
+        if not self._untold:
+            return False
+        number = next(iter(self._untold)) if self._clock is None else self._clock.next(self._untold)
+        if number is None:
+            return False
+        outcome = self._untold.pop(number)
+        self._memory.finish(replace(outcome, number=number + self._past))
+        self._told += 1
+        return True
 
-    def judged(self, outcome: Outcome) -> Outcome:
-        """The outcome as it will be recorded: see ``search_spaces.trials.objectives.judged``."""
-        return judged(outcome, self._database.objectives)
+    def _ask(self, size: int, first: int) -> Wave:
+        """Propose the trials of a wave that are missing; ``size`` and ``first`` number are those of the whole."""
+        return [self._ask_one(first, size) for _ in range(first + size - self._asked)]
 
-    def tell(self, outcome: Outcome) -> None:
-        """Finish a trial, for the database and for the sampler."""
-        self._database.finish(outcome)
-        self._finished.add(outcome.number)
-        self._memory.finish(replace(outcome, number=outcome.number + self._past))
-        if self._started is not None and self.seconds - self._noted >= NOTE_SECONDS:
-            self._noted = self.seconds
-            self._database.note_seconds(self._noted)
-
-    def _make_whole(self, population: int) -> None:
-        """A population goes on with all its members or not at all: a kill may have come as it was proposed or recorded."""
-        while self._asked % population:
-            self.unfinished.append(self._ask_one())
-        begun = {p.number // population for p in self.unfinished}
-        self.unfinished = [
-            Proposal(t.number, t.params) for t in self._database.trials() if t.number // population in begun
-        ]
-
-    def _ask_one(self) -> Proposal:
+    def _ask_one(self, first: int, size: int) -> Proposal:
+        enqueued = self._study.search.enqueue
         self._optuna.sampler = self._sampler(self._asked)
-        if self._asked < len(self._enqueued):
-            self._optuna.enqueue_trial(self._enqueued[self._asked])
+        if self._asked < len(enqueued):
+            self._optuna.enqueue_trial(enqueued[self._asked])
         trial = self._optuna.ask()
-        params = self._space.suggest(trial)
+        proposal = self._shaped(self._asked, self._space.suggest(trial))
+        cost = 1.0 if proposal.shape is None else proposal.shape.cost()
         # With what the sampler noted about it: TPE reads its notes on running trials when it proposes the next.
-        self._database.copy(self._memory.trial(trial.number))
-        self._asked += 1
-        return Proposal(trial.number - self._past, params)
+        trial.set_user_attr(WAVE, list(Note(first, size, self._told, cost)))
+        self._database.add(self._memory.trial(trial.number))
+        self._begin(proposal.number, cost)
+        return proposal
+
+    def _shaped(self, number: int, params: Params) -> Proposal:
+        try:
+            return Proposal(number, params, self._shape_of(params))
+        except Exception as error:  # of a user's own network
+            return Proposal(number, params, problem=reason(error))
+
+    def _begin(self, number: int, cost: float) -> None:
+        self._asked = number + 1
+        if self._clock is not None:
+            self._clock.begin(number, cost)
+
+    def _replay(self, known: Sequence[FrozenTrial]) -> None:
+        """Go through a database wave by wave: the sampler is told what it was told then, and the rest later.
+
+        The last wave may lack trials, since a kill may have come as it was proposed.
+        """
+        outcomes = {t.number: Outcome.of(t) for t in known if t.state.is_finished()}
+        self._finished = set(outcomes)
+        number = 0
+        while number < len(known):
+            wave = Note.of(known[number])
+            members = known[wave.first : wave.first + wave.size]
+            while self._told < wave.told and self._learn():
+                pass
+            for trial in members:
+                self._memory.add(_as_running(trial))
+                self._begin(trial.number, Note.of(trial).cost)
+                if trial.number in outcomes:
+                    self._untold[trial.number] = outcomes[trial.number]
+            while self._clock is None and self._learn():
+                pass
+            missing = self._ask(wave.size, wave.first)
+            number = wave.first + wave.size
+            if missing or self._unfinished or any(t.number not in outcomes for t in members):
+                self._unfinished.append([self._shaped(t.number, t.params) for t in members] + missing)
+
+
+def _as_running(trial: FrozenTrial) -> FrozenTrial:
+    """A trial as it was when it was proposed."""
+    return FrozenTrial(
+        number=trial.number,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=trial.datetime_start,
+        datetime_complete=None,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs={WAVE: trial.user_attrs[WAVE]} if WAVE in trial.user_attrs else {},
+        system_attrs=trial.system_attrs,
+        intermediate_values={},
+        trial_id=-1,
+    )

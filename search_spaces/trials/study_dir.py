@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from search_spaces.errors import OutputError
 from search_spaces.study.study import Study
@@ -80,36 +81,33 @@ class StudyDir:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder while a study runs in it; the kernel lets go of it when the process dies.
+        """Hold the folder while a study runs in it; the system lets go of it when the process dies.
 
         Raises:
             OutputError: if another process runs this study now.
         """
+        lock = FileLock(self._lock, blocking=False)
         try:
-            descriptor = os.open(self._lock, os.O_CREAT | os.O_RDWR, 0o644)
+            lock.acquire()
+        except Timeout as error:
+            raise OutputError(f"{self.root}: this study is running already, in another process") from error
         except OSError as error:
             raise OutputError(f"{self.root}: cannot be written as the study's folder, {error.strerror}") from error
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise OutputError(f"{self.root}: this study is running already, in another process") from error
             yield
         finally:
-            os.close(descriptor)
+            lock.release()
 
     def running(self) -> bool:
         """Whether a process holds the folder."""
-        try:
-            descriptor = os.open(self._lock, os.O_RDONLY)
-        except OSError:
+        if not self._lock.exists():
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+            FileLock(self._lock, blocking=False).acquire().lock.release()
+        except Timeout:
             return True
-        finally:
-            os.close(descriptor)
+        except OSError:  # a folder that can only be read
+            return False
         return False
 
     def write_text(self, path: Path, text: str) -> None:

@@ -14,14 +14,15 @@ from typing import Any
 
 from google.protobuf import struct_pb2
 from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from search_spaces.space import Space
-from search_spaces.trials.objectives import Objective, values_of
-from search_spaces.trials.outcome import Epoch, Outcome, State
+from search_spaces.trials.objectives import Objective
+from search_spaces.trials.outcome import Epoch, Outcome
 
 MOST_POINTS = 100
 """Epochs written per trial; longer trials are thinned."""
@@ -79,12 +80,12 @@ class TensorBoardLog:
 
     def finish(self, outcome: Outcome) -> None:
         """End a trial's run with its value and state."""
-        status = api_pb2.STATUS_FAILURE if outcome.state is State.FAIL else api_pb2.STATUS_SUCCESS
+        status = api_pb2.STATUS_FAILURE if outcome.state is TrialState.FAIL else api_pb2.STATUS_SUCCESS
         info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
         last: dict[str, float] = {"hparam/epochs": outcome.epochs}
         if outcome.value is not None:
             last["hparam/value"] = outcome.value
-            values = values_of(outcome, self._objectives) or []
+            values = outcome.values(self._objectives) or []
             last |= {f"hparam/{o.name}": v for o, v in zip(self._objectives, values, strict=False)}
         events = [_scalars(outcome.epochs, last), _hparams(metadata.SESSION_END_INFO_TAG, session_end_info=info)]
         self._write(self._path(outcome.number), events)

@@ -10,14 +10,13 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 
-from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search_spaces.errors import StudyError
 from search_spaces.space import Space
 from search_spaces.trials.database import TrialDatabase
-from search_spaces.trials.objectives import Mode, Objective
+from search_spaces.trials.objectives import Objective
 
 SUFFIX = "/warm-start"
 """What the copy's name adds to the study's, which itself may hold no slash."""
@@ -50,7 +49,7 @@ def fitting(trials: Sequence[FrozenTrial], space: Space) -> tuple[list[FrozenTri
     return fit, why
 
 
-def remembered(storage: BaseStorage, name: str, mode: Mode) -> list[FrozenTrial] | None:
+def remembered(storage: BaseStorage, name: str, objective: Objective) -> list[FrozenTrial] | None:
     """The trials that :func:`remember` copied for a study; None if it has not done so to its end."""
     try:
         copy = storage.get_study_id_from_name(name + SUFFIX)
@@ -58,31 +57,14 @@ def remembered(storage: BaseStorage, name: str, mode: Mode) -> list[FrozenTrial]
         return None
     if not storage.get_study_user_attrs(copy).get(_WHOLE):
         return None
-    return TrialDatabase(storage, name + SUFFIX, mode).trials()
+    return TrialDatabase(storage, name + SUFFIX, [objective]).trials()
 
 
-def remember(storage: BaseStorage, name: str, mode: Mode, trials: Sequence[FrozenTrial], metric: str) -> None:
+def remember(storage: BaseStorage, name: str, objective: Objective, trials: Sequence[FrozenTrial]) -> None:
     """Copy trials into the storage of the study ``name``, in place of what there may be of an earlier attempt."""
     with suppress(KeyError):
         storage.delete_study(storage.get_study_id_from_name(name + SUFFIX))
-    database = TrialDatabase(storage, name + SUFFIX, [Objective(metric, mode)])
+    database = TrialDatabase(storage, name + SUFFIX, [objective])
     for trial in trials:
-        database.copy(trial)
+        database.add(trial)
     storage.set_study_user_attr(storage.get_study_id_from_name(name + SUFFIX), _WHOLE, True)
-
-
-def numeric_parts(space: Space, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The same trials with the parameters alone that CMA-ES models: numbers that every trial has."""
-    names = [
-        p.name
-        for p in space.parameters
-        if not (p.when or p.constant or isinstance(p.distribution, CategoricalDistribution))
-    ]
-    return [
-        create_trial(
-            value=trial.value,
-            params={name: trial.params[name] for name in names},
-            distributions={name: trial.distributions[name] for name in names},
-        )
-        for trial in trials
-    ]

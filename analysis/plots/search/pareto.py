@@ -59,11 +59,10 @@ def compute(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> F
     """Collect the completed trials, of which there must be one."""
     done = completed(trials)
     values = np.array([t.values for t in done], dtype=float)
-    modes = [objective.mode for objective in objectives]
     on_front = np.zeros(len(done), dtype=bool)
-    on_front[front(values.tolist(), modes)] = True
-    edge = np.array(front(values[:, :2].tolist(), modes[:2]), dtype=np.int64)
-    cost = values[edge, 1] * (1 if modes[1] == "min" else -1)
+    on_front[front(values.tolist(), objectives)] = True
+    edge = np.array(front(values[:, :2].tolist(), objectives[:2]), dtype=np.int64)
+    cost = [objectives[1].cost(value) for value in values[edge, 1]]
     return Front(
         objectives, np.array([t.number for t in done], dtype=np.int64), values, on_front, edge[np.argsort(cost)]
     )

@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from analysis.plots.search.source import Search
 from analysis.plots.style import GREY, VERMILLION, Drawn, Missing, count_along, frame, grid, log_y, plural, short
-from search_spaces.trials.outcome import schedule_of
+from search_spaces.trials.outcome import Outcome
 
 MOST_PANELS = 9
 
@@ -35,7 +35,7 @@ class Lines:
 def compute(search: Search) -> list[Lines]:
     """Lines of each hyperparameter that changed in any trial."""
     followed = {
-        t.number: schedule_of(t) or ((0, dict(t.params)),) for t in search.trials if "best_epoch" in t.user_attrs
+        t.number: Outcome.of(t).schedule or ((0, dict(t.params)),) for t in search.trials if "best_epoch" in t.user_attrs
     }
     ends = {t.number: int(t.user_attrs["best_epoch"]) for t in search.trials if t.number in followed}
     panels = []
@@ -79,7 +79,7 @@ def plot(search: Search) -> Drawn | Missing:
     for panel, axes in zip(shown, every, strict=True):
         draw(panel, axes, search.best)
     left_out = f"; {plural(len(panels) - len(shown), 'more')} not drawn" if len(panels) > len(shown) else ""
-    changes = len(schedule_of(search.trials[search.best])) if search.best is not None else 0
+    changes = len(Outcome.of(search.trials[search.best]).schedule) if search.best is not None else 0
     about = (
         f"trial {search.best}, in colour, whose network went through {plural(changes - 1, 'change')} before its best epoch"
         if changes

@@ -45,7 +45,7 @@ class Recorder:
             self._log.start(trial.number, trial.params, fresh=epoch == 0)
             self._logged[trial.number] = epoch
 
-    def record(self, report: Report, cohort: UnderWay) -> None:
+    def record(self, report: Report, cohort: UnderWay | None = None) -> None:
         """Record what a worker reported; trials that have ended are left to :meth:`finish`."""
         for number, epochs in report.epochs.items():
             new = [epoch for epoch in epochs if epoch.epoch > self._logged.get(number, 0)]
@@ -54,7 +54,7 @@ class Recorder:
                 self._logged[number] = new[-1].epoch
         for number in report.live:
             self._proposer.reached(number, report.epoch)
-        if report.state is not None:
+        if report.state is not None and cohort is not None:
             self._checkpoints.save(cohort.name, Saved(report.epoch, report.live, report.state))
             cohort.inherited = None
         self.listener.reported(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from cluster.listener import Listener
 from cluster.place import Place, found_place
 from cluster.prepared import Prepared, prepare
 from cluster.refit import refit
-from cluster.search import about, by_ray, search, shapes
+from cluster.search import books, by_ray, search
 from cluster.warm_start import past_trials
 from search_spaces.errors import OutputError, StudyError, TunefleetError, unknown
 from search_spaces.study.fields import without_password
@@ -24,7 +25,6 @@ from search_spaces.study.study import Study
 from search_spaces.trials.database import TrialDatabase
 from search_spaces.trials.journal import open_storage, repair_journal
 from search_spaces.trials.limits import Tally
-from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.study_dir import StudyDir
 from trainables.task import Task
 
@@ -136,13 +136,11 @@ def _execute(
             listener.message(f"the search is over, {ended_by}")
         if ended_by is None or not folder.best_metrics.is_file():
             with found_place(task, study.resources, folder.ray, address, listener.message) as place:
-                if ended_by is None:
-                    folder.best_metrics.unlink(missing_ok=True)  # what there is of a refit is of other trials
-                _search_and_refit(folder, prepared, database, past, place, listener, to_search=ended_by is None)
+                _train(folder, prepared, database, past, place, listener, to_search=ended_by is None)
     return StudyResult(folder, task, prepared.dataset)
 
 
-def _search_and_refit(
+def _train(
     folder: StudyDir,
     prepared: Prepared,
     database: TrialDatabase,
@@ -151,26 +149,31 @@ def _search_and_refit(
     listener: Listener,
     to_search: bool,
 ) -> None:
-    study, known = prepared.study, database.outcomes()
-    proposer = Proposer(study, database, shapes(prepared, place.device), place.workers, past) if to_search else None
-    listener.started(about(prepared, known, place.workers, place.words)) if to_search else None
-    most = max(study.refit.seeds, proposer.concurrency if proposer else 1)
-    if proposer is not None and by_ray(prepared, place):
+    """Search, where anything is left to search, then refit and report."""
+    study, task, known = prepared.study, prepared.task, database.outcomes()
+    opened = partial(books, folder, prepared, database, past, place, listener)
+    spread = to_search and by_ray(prepared, place)
+    if to_search:
+        folder.best_metrics.unlink(missing_ok=True)  # what there is of a refit is of other trials
+    if spread:
         from cluster.engines.population import search_by_ray
 
-        search_by_ray(folder, prepared, proposer, place, listener)
-        proposer = None
-    with place.engine(prepared.job(), most) as engine:
-        if proposer is not None:
-            search(folder, prepared, proposer, engine, listener, known)
+        with opened() as (proposer, recorder):
+            search_by_ray(folder, prepared, proposer, place, recorder)
+    with place.engine(prepared.job(), max(study.refit.seeds, study.concurrency(place.workers))) as engine:
+        if to_search and not spread:
+            with opened() as (proposer, recorder):
+                search(prepared, known, proposer, recorder, engine)
         if to_search and study.limits.bound:
-            ended_by = study.ended_by(database.outcomes(), database.seconds, prepared.task.objective)
+            ended_by = study.ended_by(database.outcomes(), database.seconds, task.objective)
             listener.message(f"the search is over, {ended_by}")
         try:
-            refit(folder, prepared, StudyResult(folder, prepared.task, prepared.dataset), engine, place, listener)
-        finally:
-            listener.message("drawing the figures of the report")
-            write_report(StudyResult(folder, prepared.task, prepared.dataset))  # of the search, at least
+            refit(folder, prepared, StudyResult(folder, task, prepared.dataset), engine, place, listener)
+        except TunefleetError:
+            write_report(StudyResult(folder, task, prepared.dataset))  # of the search, at least
+            raise
+    listener.message("drawing the figures of the report")
+    write_report(StudyResult(folder, task, prepared.dataset))
 
 
 def _check_extended(study: Study, tally: Tally) -> None:

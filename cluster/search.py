@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-import torch
+from optuna.trial import FrozenTrial
 
 from cluster.comparisons import Comparisons
 from cluster.listener import Listener, SearchInfo
@@ -13,19 +14,68 @@ from cluster.place import Place
 from cluster.prepared import Prepared
 from cluster.recorder import Recorder
 from search_spaces.choosing.rungs import Rungs
-from search_spaces.space import Params
 from search_spaces.trials.checkpoints import Checkpoints
+from search_spaces.trials.database import TrialDatabase
 from search_spaces.trials.outcome import Outcome
-from search_spaces.trials.proposal import Shape
 from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.study_dir import StudyDir
 from search_spaces.trials.tensorboard_log import TensorBoardLog
 from trainables.shape import trial_shape
 
 
-def shapes(prepared: Prepared, device: torch.device) -> Callable[[Params], Shape]:
-    """What the networks of a configuration look like, for the proposer."""
-    return lambda params: trial_shape(prepared.task, params, prepared.splits, device)
+@contextmanager
+def books(
+    folder: StudyDir,
+    prepared: Prepared,
+    database: TrialDatabase,
+    past: Sequence[FrozenTrial],
+    place: Place,
+    listener: Listener,
+) -> Iterator[tuple[Proposer, Recorder]]:
+    """Open what a search asks and what it records with; its time counts until they are closed.
+
+    Args:
+        folder: of the study.
+        prepared: the study.
+        database: its trials.
+        past: trials of an earlier study, that inform the sampler.
+        place: where it is trained.
+        listener: who watches.
+    """
+    study, objectives = prepared.study, prepared.objectives
+    proposer = Proposer(
+        study,
+        database,
+        lambda params: trial_shape(prepared.task, params, prepared.splits, place.device),
+        place.workers,
+        past,
+    )
+    log = TensorBoardLog(folder.tensorboard, study.search_space, study.task_options.epochs, objectives)
+    listener.started(_about(prepared, database.outcomes(), place))
+    if study.search.options.learns and proposer.concurrency < place.workers:
+        listener.message(
+            f"{proposer.concurrency} trials at a time keep {proposer.concurrency} of {place.workers} workers busy; "
+            "search.concurrency raises it"
+        )
+    proposer.start_clock()
+    try:
+        yield proposer, Recorder(proposer, objectives, log, Checkpoints(folder.checkpoints), listener)
+    finally:
+        proposer.stop_clock()
+
+
+def search(
+    prepared: Prepared, known: Sequence[Outcome], proposer: Proposer, recorder: Recorder, engine: Engine
+) -> None:
+    """Run every trial that is not finished yet; ``known`` are those of earlier runs.
+
+    Raises:
+        ClusterError: if the engine fails, or no worker can work at all.
+    """
+    rule, exact = prepared.rule, prepared.study.search.order == "exact"
+    comparisons = None if rule is None else Comparisons(Rungs(rule, prepared.task.objective), exact)
+    epochs = prepared.study.task_options.epochs
+    SearchLoop(proposer, engine, recorder, comparisons, epochs, exact).run(known)
 
 
 def by_ray(prepared: Prepared, place: Place) -> bool:
@@ -39,49 +89,15 @@ def by_ray(prepared: Prepared, place: Place) -> bool:
     return place.workers > 1 and trial_shape(prepared.task, corner, prepared.splits, place.device).largest == 1
 
 
-def recorder_of(folder: StudyDir, prepared: Prepared, proposer: Proposer, listener: Listener) -> Recorder:
-    """The books of one study."""
-    log = TensorBoardLog(
-        folder.tensorboard, prepared.study.search_space, prepared.study.task_options.epochs, prepared.objectives
-    )
-    return Recorder(proposer, prepared.objectives, log, Checkpoints(folder.checkpoints), listener)
-
-
-def search(
-    folder: StudyDir,
-    prepared: Prepared,
-    proposer: Proposer,
-    engine: Engine,
-    listener: Listener,
-    known: Sequence[Outcome],
-) -> None:
-    """Run every trial that is not finished yet; ``known`` are those of earlier runs.
-
-    Raises:
-        ClusterError: if the engine fails, or no worker can work at all.
-    """
-    study, rule = prepared.study, prepared.rule
-    exact = study.search.order == "exact"
-    comparisons = None if rule is None else Comparisons(Rungs(rule, prepared.task.objective), exact)
-    recorder = recorder_of(folder, prepared, proposer, listener)
-    loop = SearchLoop(proposer, engine, recorder, comparisons, study.task_options.epochs, exact)
-    proposer.start_clock()
-    try:
-        loop.run(known)
-    finally:
-        proposer.stop_clock()
-
-
-def about(prepared: Prepared, known: Sequence[Outcome], workers: int, device: str) -> SearchInfo:
-    """What a search is about to do, for those who watch."""
+def _about(prepared: Prepared, known: Sequence[Outcome], place: Place) -> SearchInfo:
     study, objective = prepared.study, prepared.task.objective
     completed = [outcome for outcome in known if outcome.complete]
     return SearchInfo(
         study=study.name,
         total=study.trials if study.bounded else None,
         done=sum(outcome.state.is_finished() for outcome in known),
-        workers=workers,
-        device=device,
+        workers=place.workers,
+        device=place.words,
         objective=objective,
         epochs=study.task_options.epochs,
         best=min(completed, key=lambda o: (objective.cost(o.value), o.number), default=None),

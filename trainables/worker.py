@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from optuna.trial import TrialState
 
-from search_spaces.choosing.population import PopulationTraining
+from search_spaces.choosing.population import PopulationTraining, Schedule
 from search_spaces.errors import reason
 from search_spaces.trials.outcome import Outcome
 from trainables.cohort import Cohort
@@ -41,6 +43,19 @@ class Worker:
         """Whether it can go on with a leg's cohort as it stands, without its saved state."""
         held = self._leg is not None and self._cohort is not None and self._leg.cohort == leg.cohort
         return held and self._cohort is not None and self._cohort.epoch == leg.start
+
+    def params(self, trial: int) -> dict[str, Any]:
+        """The hyperparameters that a trial of the cohort goes by now."""
+        return {} if self._cohort is None else self._cohort.params(trial)
+
+    def schedule(self, trial: int) -> Schedule:
+        """All that it went by so far, where they changed."""
+        return () if self._cohort is None else self._cohort.schedule(trial)
+
+    def change(self, params: Mapping[str, Any]) -> None:
+        """All trials of the cohort go on with other hyperparameters."""
+        if self._cohort is not None:
+            self._cohort.change(params)
 
     def begin(self, leg: Leg) -> None:
         """Take up a leg; :meth:`step` trains it."""

@@ -177,7 +177,9 @@ class RayTune(tune.Callback, Stopper):
             self._free.pop(trial.trial_id, None)
             self._held.pop(trial.trial_id, None)
             _, leg = self._busy.pop(trial.trial_id, (None, None))
-            self._news.put(Lost(None if leg is None else leg.cohort, "no reason known" if error is None else reason(error)))
+            self._news.put(
+                Lost(None if leg is None else leg.cohort, "no reason known" if error is None else reason(error))
+            )
 
 
 @contextmanager

@@ -35,7 +35,9 @@ class Lines:
 def compute(search: Search) -> list[Lines]:
     """Lines of each hyperparameter that changed in any trial."""
     followed = {
-        t.number: Outcome.of(t).schedule or ((0, dict(t.params)),) for t in search.trials if "best_epoch" in t.user_attrs
+        t.number: Outcome.of(t).schedule or ((0, dict(t.params)),)
+        for t in search.trials
+        if "best_epoch" in t.user_attrs
     }
     ends = {t.number: int(t.user_attrs["best_epoch"]) for t in search.trials if t.number in followed}
     panels = []

@@ -108,8 +108,6 @@ class SearchLoop:
         return training > 0
 
     def _propose(self) -> bool:
-        if self._proposer.out_of_time and self._waves:
-            return False
         wave = self._proposer.propose()
         if wave is not None:
             self._add(wave)

@@ -75,14 +75,14 @@ class Clock:
         if number in self._epochs:
             self._epochs[number] = max(self._epochs[number], epoch)
 
-    def next(self, ended: dict[int, Outcome]) -> int | None:
-        """The trial that ends next, if that is certain; it is then forgotten."""
+    def next(self, ended: dict[int, Outcome], certain: bool = False) -> int | None:
+        """The trial that ends next, if that is certain (as it is where it did so in an earlier run); it is then forgotten."""
 
         def end(number: int) -> tuple[float, int]:
             epochs = max(self._epochs[number], ended[number].epochs if number in ended else 0)
             return self._start[number] + epochs * self._cost[number], number
 
-        first = min(map(end, self._start), default=None)
+        first = min(map(end, ended if certain else self._start), default=None)
         if first is None or first[1] not in ended:
             return None
         at, number = first
@@ -194,9 +194,13 @@ class Proposer:
         while True:
             size = min(self.block, self._room())
             if size and self._asked - self._told + size <= self.concurrency:
-                return self._ask(size, self._asked)
+                return self.ask(size)
             if not self._learn():
                 return None
+
+    def ask(self, count: int) -> Wave:
+        """A wave of so many trials, or of fewer where the limits leave no more, however many are pending."""
+        return self._ask(min(count, self._room()), self._asked)
 
     def reached(self, number: int, epoch: int) -> None:
         """A trial has trained so many epochs."""
@@ -235,11 +239,11 @@ class Proposer:
         trials = self._memory.trials()[self._past :]
         return [replace(Outcome.of(trial), number=number) for number, trial in enumerate(trials)]
 
-    def _learn(self) -> bool:
-        """Tell the sampler of the next trial that has ended, if there is one whose turn it is."""
+    def _learn(self, again: bool = False) -> bool:
+        """Tell the sampler of the next trial that has ended, if there is one whose turn it is, or was in an earlier run."""
         if not self._untold:
             return False
-        number = next(iter(self._untold)) if self._clock is None else self._clock.next(self._untold)
+        number = next(iter(self._untold)) if self._clock is None else self._clock.next(self._untold, again)
         if number is None:
             return False
         outcome = self._untold.pop(number)
@@ -287,7 +291,7 @@ class Proposer:
         while number < len(known):
             wave = Note.of(known[number])
             members = known[wave.first : wave.first + wave.size]
-            while self._told < wave.told and self._learn():
+            while self._told < wave.told and self._learn(again=True):
                 pass
             for trial in members:
                 self._memory.add(_as_running(trial))

@@ -9,14 +9,17 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from analysis.result import StudyResult, write_metrics
 from cluster.runner import resume, run
 from cluster.warm_start import past_trials
 from search_spaces.errors import StudyError
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase, memory_database, open_storage
-from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.database import TrialDatabase, memory_database
+from search_spaces.trials.journal import open_storage
+from search_spaces.trials.objectives import Objective
+from search_spaces.trials.outcome import Outcome
 from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.study_dir import StudyDir
 from tests.cluster.study_files import digits_study
@@ -87,11 +90,11 @@ def earlier(
     """An earlier study of a minute, with a trial that failed, so many completed ones, and others that were killed."""
     study = digits_study({"trials": values + 1 + 5 * pending}, name=name, database=database, **sections)
     where = StudyDir.create(folder / name, study)
-    trials = TrialDatabase(open_storage(where.journal, database), name, "min")
-    proposer = Proposer(study, trials, "min")
+    trials = TrialDatabase(open_storage(where.journal, database), name, [Objective()])
+    proposer = Proposer(study, trials)
     trials.note_seconds(61)
     for proposal in proposer.ask(values + 1 + pending)[: values + 1]:
-        state = State.COMPLETE if proposal.number else State.FAIL
+        state = TrialState.COMPLETE if proposal.number else TrialState.FAIL
         proposer.tell(Outcome(proposal.number, state, float(proposal.number), ((1, 1.0),), best_epoch=1))
     return study
 
@@ -99,7 +102,7 @@ def earlier(
 def warm(source: str, **sections: Any) -> tuple[list[Any], list[str]]:
     said: list[str] = []
     study = digits_study({"sampler": "tpe", "warm_start": source}, **sections)
-    storage = memory_database("small", "min").storage
+    storage = memory_database("small", [Objective()]).storage
     found = past_trials(study, storage, "min", "loss", said.append, fresh=True)
     again = past_trials(study, storage, "min", "loss", said.append, fresh=False)
     assert [t.params for t in again] == [t.params for t in found]
@@ -162,11 +165,13 @@ def test_another_metric_is_refused(tmp_path: Path) -> None:
     earlier(tmp_path)
     study = digits_study({"sampler": "tpe", "warm_start": str(tmp_path / "old")})
     with pytest.raises(StudyError, match=r"the value of this study is val_loss, that of .*old loss$"):
-        past_trials(study, memory_database("small", "min").storage, "min", "val_loss", print, fresh=True)
+        past_trials(study, memory_database("small", [Objective()]).storage, "min", "val_loss", print, fresh=True)
 
 
 def test_another_direction_is_refused(tmp_path: Path) -> None:
     earlier(tmp_path)
     study = digits_study({"sampler": "tpe", "warm_start": str(tmp_path / "old")})
     with pytest.raises(StudyError, match=r"the values of this study are maximized, those of .*old minimized$"):
-        past_trials(study, memory_database("small", "max").storage, "max", "accuracy", print, fresh=True)
+        past_trials(
+            study, memory_database("small", [Objective(mode="max")]).storage, "max", "accuracy", print, fresh=True
+        )

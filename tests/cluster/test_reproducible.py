@@ -11,7 +11,9 @@ from cluster.prepared import prepare
 from cluster.recorder import Listener
 from cluster.search import search
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase, open_storage
+from search_spaces.trials.database import TrialDatabase
+from search_spaces.trials.journal import open_storage
+from search_spaces.trials.objectives import Objective
 from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.study_dir import StudyDir
 from tests.cluster.study_files import digits_study
@@ -35,8 +37,8 @@ def _study(sampler: str, concurrency: int, stopping: str) -> Study:
 def _trials(study: Study, folder: Path) -> list[tuple[Any, ...]]:
     """The search alone, without the refit."""
     prepared, made = prepare(study), StudyDir.create(folder, study)
-    database = TrialDatabase(open_storage(made.journal, None), study.name, "min", prepared.rung_epochs)
-    search(made, prepared, database, Proposer(study, database, "min"), Listener())
+    database = TrialDatabase(open_storage(made.journal, None), study.name, [Objective()], prepared.rung_epochs)
+    search(made, prepared, database, Proposer(study, database), Listener())
     return [(t.number, t.state, t.params, t.value, t.intermediate_values) for t in database.trials()]
 
 

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase, open_storage
+from search_spaces.trials.database import TrialDatabase
+from search_spaces.trials.journal import open_storage
+from search_spaces.trials.objectives import Objective
 from search_spaces.trials.outcome import Outcome
+from search_spaces.trials.proposal import Proposal
 from search_spaces.trials.proposer import Proposer
 
 PENDING = 3
@@ -26,16 +29,14 @@ def proposals(
         restart_at: after how many proposals the process begins anew.
     """
     folder.mkdir(exist_ok=True)
-    objectives = one.named_objectives or "min"
+    objectives = one.named_objectives or [Objective()]
 
     def proposer() -> Proposer:
-        return Proposer(
-            one, TrialDatabase(open_storage(folder / "trials.journal", None), one.name, objectives), objectives
-        )
+        return Proposer(one, TrialDatabase(open_storage(folder / "trials.journal", None), one.name, objectives))
 
     current, pending, params = proposer(), [], []
-    while current.remaining:
-        (proposal,) = current.ask(1)
+    while asked := current.ask(1):
+        (proposal,) = asked
         params.append(proposal.params)
         pending.append(proposal)
         if len(pending) == PENDING:
@@ -43,5 +44,10 @@ def proposals(
             current.tell(outcome(first.number, first.params))
         if len(params) in restart_at:
             current = proposer()
-            assert current.unfinished == pending
+            assert left(current) == pending
     return params
+
+
+def left(proposer: Proposer) -> list[Proposal]:
+    """The trials that an interrupted run has left unfinished."""
+    return [trial for wave in proposer.unfinished() for trial in wave if not proposer.finished(trial.number)]

@@ -14,15 +14,17 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search_spaces.errors import OutputError
 from search_spaces.study.fields import without_password
-from search_spaces.trials.database import TrialDatabase, open_storage, passed, repair_journal
-from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.database import TrialDatabase
+from search_spaces.trials.journal import open_storage, repair_journal
+from search_spaces.trials.objectives import Objective
+from search_spaces.trials.outcome import Outcome
 
 CURVE = tuple((e, 1 / e) for e in range(1, 151))
 
 
 def opened(path: Path, rungs: tuple[int, ...] = ()) -> TrialDatabase:
     """The database in a journal file."""
-    return TrialDatabase(open_storage(path, None), "study", "min", rungs)
+    return TrialDatabase(open_storage(path, None), "study", [Objective()], rungs)
 
 
 def running(lr: float) -> FrozenTrial:
@@ -36,7 +38,7 @@ def journal(tmp_path: Path) -> Path:
     path = tmp_path / "trials.journal"
     database = opened(path)
     for lr in (0.1, 0.2):
-        database.copy(running(lr))
+        database.add(running(lr))
     return path
 
 
@@ -46,7 +48,7 @@ def test_a_trial_runs_and_is_finished_once(journal: Path) -> None:
         (0, TrialState.RUNNING, {"lr": 0.1}), (1, TrialState.RUNNING, {"lr": 0.2})
     ]  # fmt: skip
     database.report(1, 7, 0.5)
-    done = Outcome(1, State.COMPLETE, 0.01, CURVE, 150, {"accuracy": 0.9, "kfold_best": 0.005}, seconds=1.23456)
+    done = Outcome(1, TrialState.COMPLETE, 0.01, CURVE, 150, {"accuracy": 0.9, "kfold_best": 0.005}, seconds=1.23456)
     database.finish(done)
     trial = opened(journal).trials()[1]
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.01)
@@ -66,8 +68,8 @@ def test_a_trial_runs_and_is_finished_once(journal: Path) -> None:
 
 def test_pruned_and_failed_trials(journal: Path) -> None:
     database = opened(journal)
-    database.finish(Outcome(0, State.PRUNED, 0.3, ((1, 0.2), (2, 0.3)), 2))
-    database.finish(Outcome(1, State.FAIL, 0.2, ((1, 0.2),), reason="it broke"))
+    database.finish(Outcome(0, TrialState.PRUNED, 0.3, ((1, 0.2), (2, 0.3)), 2))
+    database.finish(Outcome(1, TrialState.FAIL, 0.2, ((1, 0.2),), reason="it broke"))
     pruned, failed = opened(journal).trials()
     assert (pruned.state, pruned.value) == (TrialState.PRUNED, 0.3)
     assert (failed.state, failed.value, failed.user_attrs["reason"]) == (TrialState.FAIL, None, "it broke")
@@ -77,17 +79,21 @@ def test_a_trial_that_was_stopped_has_not_passed_wherever_the_kill_hits(journal:
     database = opened(journal, rungs=(2, 4))
     database.report(0, 2, 0.2)
     before = len(journal.read_bytes().splitlines())
-    database.finish(Outcome(0, State.PRUNED, 0.4, tuple((e, e / 10) for e in range(1, 5)), 4))
+    database.finish(Outcome(0, TrialState.PRUNED, 0.4, tuple((e, e / 10) for e in range(1, 5)), 4))
     lines = journal.read_bytes().splitlines(keepends=True)
     for kept in range(before, len(lines)):
         journal.write_bytes(b"".join(lines[:kept]))
         trial = opened(journal).trial(0)
-        assert trial.state is TrialState.RUNNING and passed(trial)[2] == 0.2 and 4 not in passed(trial)
-    assert kept > before + 4 and 4 in trial.intermediate_values and passed(database.trial(0))[4] == 0.4
+        assert (
+            trial.state is TrialState.RUNNING
+            and dict(Outcome.of(trial).curve)[2] == 0.2
+            and 4 not in dict(Outcome.of(trial).curve)
+        )
+    assert kept > before + 4 and 4 in trial.intermediate_values and dict(Outcome.of(database.trial(0)).curve)[4] == 0.4
 
 
 def test_optuna_reads_it(journal: Path) -> None:
-    opened(journal).finish(Outcome(0, State.COMPLETE, 0.5, ((1, 0.5),), 1))
+    opened(journal).finish(Outcome(0, TrialState.COMPLETE, 0.5, ((1, 0.5),), 1))
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
     study = optuna.load_study(study_name="study", storage=storage)
     assert study.best_trial.number == 0
@@ -101,7 +107,7 @@ def test_a_torn_last_line_is_cut(journal: Path, torn: bytes) -> None:
     assert repair_journal(journal) == len(torn)
     assert journal.read_bytes() == whole
     database = opened(journal)
-    database.finish(Outcome(1, State.COMPLETE, 0.5, ((1, 0.5),), 1))
+    database.finish(Outcome(1, TrialState.COMPLETE, 0.5, ((1, 0.5),), 1))
     assert opened(journal).trials()[1].state is TrialState.COMPLETE
 
 
@@ -135,7 +141,7 @@ def test_a_dead_writers_lock_is_removed(journal: Path) -> None:
     assert any(os.path.islink(p) for p in journal.parent.iterdir())
     repair_journal(journal)
     assert sorted(p.name for p in journal.parent.iterdir()) == ["trials.journal"]
-    opened(journal).finish(Outcome(0, State.FAIL))
+    opened(journal).finish(Outcome(0, TrialState.FAIL))
 
 
 def test_nothing_to_repair(tmp_path: Path) -> None:
@@ -169,8 +175,8 @@ def test_messages_show_no_password(tmp_path: Path) -> None:
 
 def test_an_rdb_url_works_too(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'x.db'}"
-    database = TrialDatabase(open_storage(tmp_path / "unused", url), "study", "max")
-    database.copy(running(0.1))
-    database.finish(Outcome(0, State.COMPLETE, 0.5, ((1, 0.5),), 1))
+    database = TrialDatabase(open_storage(tmp_path / "unused", url), "study", [Objective(mode="max")])
+    database.add(running(0.1))
+    database.finish(Outcome(0, TrialState.COMPLETE, 0.5, ((1, 0.5),), 1))
     assert optuna.load_study(study_name="study", storage=url).best_value == 0.5
     assert not (tmp_path / "unused").exists()

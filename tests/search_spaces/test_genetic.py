@@ -12,8 +12,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search_spaces.choosing.genetic import CROSSOVERS, GENERATION, room, select
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase, open_storage
-from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.database import TrialDatabase
+from search_spaces.trials.journal import open_storage
+from search_spaces.trials.objectives import Mode, Objective
+from search_spaces.trials.outcome import Outcome
 from search_spaces.trials.proposer import Proposer
 
 SPACE = {
@@ -37,8 +39,8 @@ def value(params: dict[str, Any]) -> float:
 
 
 def proposer(one: Study, folder: Path) -> tuple[Proposer, TrialDatabase]:
-    database = TrialDatabase(open_storage(folder / "trials.journal", None), one.name, "min")
-    return Proposer(one, database, "min"), database
+    database = TrialDatabase(open_storage(folder / "trials.journal", None), one.name, [Objective()])
+    return Proposer(one, database), database
 
 
 def generation_of(trial: FrozenTrial) -> int:
@@ -49,17 +51,16 @@ def search(one: Study, folder: Path, failing: int = 0, restart: bool = False) ->
     """Blocks of configurations as they are proposed; trials whose number divides by ``failing`` fail."""
     ask, database = proposer(one, folder)
     blocks = []
-    while ask.remaining:
-        block = ask.ask(100)
+    while block := ask.ask(100):
         blocks.append([p.params for p in block])
         assert not ask.ask(100)  # nothing more before they are finished
         assert len({generation_of(database.trials()[p.number]) for p in block}) == 1
         for p in reversed(block):
             failed = failing and p.number % failing == 0
             ask.tell(
-                Outcome(p.number, State.FAIL, reason="no reason")
+                Outcome(p.number, TrialState.FAIL, reason="no reason")
                 if failed
-                else Outcome(p.number, State.COMPLETE, value(p.params), ((1, value(p.params)),), best_epoch=1)
+                else Outcome(p.number, TrialState.COMPLETE, value(p.params), ((1, value(p.params)),), best_epoch=1)
             )
         if restart:
             ask, database = proposer(one, folder)
@@ -106,13 +107,13 @@ def trial(number: int, fitness: float, generation: int, state: TrialState = Tria
 
 
 @pytest.mark.parametrize(
-    ("share", "minimise", "chosen"),
-    [(1.0, True, [0, 1, 3]), (0.0, True, [3, 4, 5]), (1 / 3, True, [0, 3, 4]), (1.0, False, [2, 4, 5])],
+    ("share", "mode", "chosen"),
+    [(1.0, "min", [0, 1, 3]), (0.0, "min", [3, 4, 5]), (1 / 3, "min", [0, 3, 4]), (1.0, "max", [2, 4, 5])],
 )
-def test_parents(share: float, minimise: bool, chosen: list[int]) -> None:
+def test_parents(share: float, mode: Mode, chosen: list[int]) -> None:
     old = [trial(n, fitness, 0) for n, fitness in enumerate((1.0, 3.0, 6.0))]
     new = [trial(n, fitness, 1) for n, fitness in enumerate((2.0, 5.0, 7.0), start=3)]
-    assert [t.number for t in select(new + old, 3, share, minimise)] == chosen
+    assert [t.number for t in select(new + old, 3, share, Objective(mode=mode))] == chosen
 
 
 def test_room() -> None:

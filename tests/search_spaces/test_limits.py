@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState
 
 from search_spaces.errors import StudyError
-from search_spaces.searcher import CohortSearcher
 from search_spaces.study.study import Study
-from search_spaces.trials.cohorts import Shape
 from search_spaces.trials.database import memory_database
-from search_spaces.trials.limits import OUT_OF_TIME, UNBOUNDED, Limits, Tally
-from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.limits import UNBOUNDED, Limits, Tally
+from search_spaces.trials.objectives import Objective
+from search_spaces.trials.outcome import Outcome
 from search_spaces.trials.proposer import NOTE_SECONDS, Proposer
 
 SPACE = {"x": {"low": 0.0, "high": 1.0}, "kind": ["a", "b"]}
@@ -34,13 +33,13 @@ def study(search: dict[str, Any] | None = None, **limits: Any) -> Study:
     )
 
 
-def trial(state: TrialState, value: float | None = None, epochs: int = 10) -> FrozenTrial:
-    attributes = {} if state is RUNNING else {"epochs": epochs}
-    return create_trial(state=state, value=value, user_attrs=attributes)
+def trial(state: TrialState, value: float | None = None, epochs: int = 10) -> Outcome:
+    curve = tuple((epoch, 9.0) for epoch in range(1, epochs + 1)) if state is not RUNNING else ()
+    return Outcome(0, state, value, curve)
 
 
 def done(number: int, value: float, epochs: int = 10) -> Outcome:
-    return Outcome(number, State.COMPLETE, value, ((epochs, value),), best_epoch=epochs)
+    return Outcome(number, TrialState.COMPLETE, value, ((epochs, value),), best_epoch=epochs)
 
 
 TRIALS = [
@@ -57,7 +56,7 @@ TRIALS = [
 @pytest.mark.parametrize(("mode", "stale"), [("min", 2), ("max", 4)])
 def test_a_tally(mode: Any, stale: int) -> None:
     # The failure costs an epoch; the trial that was never begun costs nothing, and says nothing about progress.
-    tally = Tally.of(TRIALS, 7.0, mode)
+    tally = Tally.of(TRIALS, 7.0, Objective(mode=mode))
     assert tally == Tally(proposed=7, running=1, completed=3, epochs=10 + 1 + 5 + 10 + 4, stale=stale, seconds=7.0)
 
 
@@ -137,7 +136,7 @@ def test_wrong_limits(search: dict[str, Any], limits: dict[str, Any], message: s
 
 def searched(one: Study, values: list[float], epochs: int = 10, pending: int = 3) -> Proposer:
     """Run a study whose trials have these values, so many at once, until nothing more may be proposed."""
-    proposer, waiting = Proposer(one, memory_database("study", "min"), "min"), []
+    proposer, waiting = Proposer(one, memory_database("study", [Objective()])), []
     while True:
         waiting += proposer.ask(pending - len(waiting))
         if not waiting:
@@ -164,14 +163,14 @@ def test_no_improvement_ends_at_the_same_trial_however_many_are_pending(pending:
 
 
 def test_time_is_kept_over_runs_and_pauses_do_not_count() -> None:
-    database, one = memory_database("study", "min"), study(minutes=10)
-    first = Proposer(one, database, "min")
+    database, one = memory_database("study", [Objective()]), study(minutes=10)
+    first = Proposer(one, database)
     (trial,) = first.ask(1)
     first.start_clock()
     first._started = (first._started or 0) - 90  # a minute and a half ago
     first.tell(done(trial.number, 1.0))
     assert database.seconds == pytest.approx(90, abs=NOTE_SECONDS)  # and then it is killed
-    second = Proposer(one, database, "min")
+    second = Proposer(one, database)
     assert second.seconds == database.seconds
     second.start_clock()
     assert second.deadline == pytest.approx((second._started or 0) + 510, abs=2)
@@ -179,72 +178,13 @@ def test_time_is_kept_over_runs_and_pauses_do_not_count() -> None:
     assert database.seconds == pytest.approx(90, abs=2)
 
 
-class Driven:
-    """A searcher whose time is over, driven as Ray Tune drives it."""
-
-    def __init__(self, minutes: float, block: int = 4) -> None:
-        self.proposer = Proposer(study(minutes=minutes), memory_database("study", "min"), "min")
-        self.proposer.start_clock()
-        self.searcher = CohortSearcher(
-            self.proposer, lambda p: Shape("k", largest=2), self.proposer.tell, lambda cohort: cohort, 1, block
-        )
-        self.count = 0
-
-    def suggest(self) -> tuple[str, Any]:
-        self.count += 1
-        answer = self.searcher.suggest(str(self.count))
-        return str(self.count), answer["cohort"] if isinstance(answer, dict) else answer
-
-    def end(self, name: str, cohort: Any, state: State) -> None:
-        for p in cohort.trials:
-            self.proposer.tell(done(p.number, 1.0) if state is State.COMPLETE else Outcome(p.number, state))
-            self.searcher.ended(p.number)
-        self.searcher.on_trial_complete(name, {})
-
-
-def test_when_time_is_over_what_has_not_begun_is_pruned() -> None:
-    driven = Driven(NO_TIME)
-    name, cohort = driven.suggest()  # at least one trial has its chance
-    assert driven.suggest()[1] is None
-    driven.end(name, cohort, State.COMPLETE)
-    assert driven.suggest()[1] == CohortSearcher.FINISHED
-    states = [(t.state, t.value, t.user_attrs.get("reason")) for t in driven.proposer._memory.trials()]
-    begun = len(cohort.trials)
-    assert states == [(DONE, 1.0, None)] * begun + [(PRUNED, None, OUT_OF_TIME)] * (len(states) - begun)
-    assert driven.proposer.ended_by == f"limits.minutes: {NO_TIME:g} minutes of search are over"
-
-
-def test_when_time_is_over_others_are_begun_until_one_completes_but_none_proposed() -> None:
-    driven = Driven(NO_TIME)
-    begun = []
-    while (answer := driven.suggest())[1] != CohortSearcher.FINISHED:
-        begun += [p.number for p in answer[1].trials]
-        driven.end(*answer, State.FAIL)
-    assert begun == list(range(driven.proposer.tally.proposed)) and begun
-    assert driven.proposer.ended_by is not None
-
-
-def test_an_interrupted_study_whose_time_is_over_begins_nothing_again() -> None:
-    database, one = memory_database("study", "min"), study(minutes=1)
-    before = Proposer(one, database, "min")
-    before.ask(5)
-    before.tell(done(2, 1.0))
-    database.note_seconds(61)
-    proposer = Proposer(one, database, "min")
-    assert proposer.ended_by is None  # for there is something to clear away
-    searcher = CohortSearcher(proposer, lambda p: Shape("k"), proposer.tell, lambda c: c, 1, 4)
-    assert searcher.suggest("1") == CohortSearcher.FINISHED
-    assert [t.state for t in database.trials()] == [PRUNED, PRUNED, DONE, PRUNED, PRUNED]
-    assert (proposer.ended_by or "").startswith("limits.minutes: ")
-
-
 def test_a_random_study_that_is_extended_proposes_what_the_longer_one_does() -> None:
-    whole = Proposer(study(trials=20), memory_database("study", "min"), "min").ask(20)
-    database = memory_database("study", "min")
-    first = Proposer(study(trials=10), database, "min")
+    whole = Proposer(study(trials=20), memory_database("study", [Objective()])).ask(20)
+    database = memory_database("study", [Objective()])
+    first = Proposer(study(trials=10), database)
     begun = [*first.ask(20)]
     for proposal in begun:
         first.tell(done(proposal.number, proposal.params["x"]))
     assert first.ended_by == "search.trials: all 10 trials have ended"
-    begun += Proposer(study(trials=20), database, "min").ask(20)
+    begun += Proposer(study(trials=20), database).ask(20)
     assert begun == whole

@@ -15,9 +15,10 @@ from optuna.trial import TrialState, create_trial
 from search_spaces.choosing.samplers import SAMPLERS
 from search_spaces.errors import StudyError
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase, memory_database, open_storage
-from search_spaces.trials.objectives import Mode, Objective, check_known, front, judged, listed, values_of
-from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.database import TrialDatabase, memory_database
+from search_spaces.trials.journal import open_storage
+from search_spaces.trials.objectives import Mode, Objective, check_known, front
+from search_spaces.trials.outcome import Outcome
 from search_spaces.trials.proposer import Proposer
 from tests.search_spaces.asked import proposals
 
@@ -42,10 +43,10 @@ def study(sampler: str, seed: int = 0, **sections: Any) -> Study:
 def outcome(number: int, params: dict[str, Any]) -> Outcome:
     """A wide network is good and large; every fourth trial fails."""
     if number % 4 == 2:
-        return Outcome(number, State.FAIL, reason="no reason")
+        return Outcome(number, TrialState.FAIL, reason="no reason")
     value = 1 / params["width"] + number / 1000
     metrics = {"loss": value, "parameters": 75.0 * params["width"]}
-    return Outcome(number, State.COMPLETE, value, ((1, 2.0), (2, value)), 2, metrics)
+    return Outcome(number, TrialState.COMPLETE, value, ((1, 2.0), (2, value)), 2, metrics)
 
 
 def test_which_samplers_take_several() -> None:
@@ -83,13 +84,13 @@ def test_tpe_learns_where_the_front_is() -> None:
         objectives={"loss": "min", "error": "min"},
         search={"sampler": "tpe", "trials": 60, "seed": 0},
     )
-    proposer = Proposer(one, memory_database("study", one.named_objectives), one.named_objectives)
+    proposer = Proposer(one, memory_database("study", one.named_objectives))
     seen = []
     for _ in range(60):
         (proposal,) = proposer.ask(1)
         x = proposal.params["lr"]
         seen.append(x)
-        proposer.tell(Outcome(proposal.number, State.COMPLETE, x * x, ((1, x * x),), 1, {"error": (x - 1) ** 2}))
+        proposer.tell(Outcome(proposal.number, TrialState.COMPLETE, x * x, ((1, x * x),), 1, {"error": (x - 1) ** 2}))
     assert np.mean([-0.2 <= x <= 1.2 for x in seen[30:]]) > 0.4
 
 
@@ -99,11 +100,12 @@ def test_the_database_has_a_value_per_objective(url: str | None, tmp_path: Path)
     url = url and f"sqlite:///{tmp_path / 'x.db'}"
     database = TrialDatabase(open_storage(tmp_path / "trials.journal", url), "study", objectives)
     for state in (TrialState.RUNNING,) * 3:
-        database.copy(create_trial(state=state, params={}, distributions={}))
+        database.add(create_trial(state=state, params={}, distributions={}))
     metrics = {"loss": 0.5, "accuracy": 0.9, "parameters": 850}
-    database.finish(Outcome(0, State.COMPLETE, 0.5, ((1, 0.7), (2, 0.5)), 2, metrics, seconds=1.25))
-    database.finish(Outcome(1, State.COMPLETE, 0.5, ((1, 0.5),), 1, {**metrics, "accuracy": math.nan}, seconds=1.25))
-    database.finish(Outcome(2, State.FAIL, 0.5, ((1, 0.5),), reason="it broke"))
+    database.finish(Outcome(0, TrialState.COMPLETE, 0.5, ((1, 0.7), (2, 0.5)), 2, metrics, seconds=1.25))
+    lacking = Outcome(1, TrialState.COMPLETE, 0.5, ((1, 0.5),), 1, {**metrics, "accuracy": math.nan}, seconds=1.25)
+    database.finish(lacking.judged(objectives))
+    database.finish(Outcome(2, TrialState.FAIL, 0.5, ((1, 0.5),), reason="it broke"))
     read = optuna.load_study(study_name="study", storage=open_storage(tmp_path / "trials.journal", url))
     assert read.metric_names == ["val_loss", "parameters", "seconds", "accuracy"]
     assert read.directions == [StudyDirection.MINIMIZE] * 3 + [StudyDirection.MAXIMIZE]
@@ -118,12 +120,12 @@ def test_the_database_has_a_value_per_objective(url: str | None, tmp_path: Path)
 
 
 def test_the_first_objective_is_the_value_whatever_it_is_called() -> None:
-    done = Outcome(0, State.COMPLETE, 0.5, metrics={"parameters": 3.0})
-    assert values_of(done, [Objective("val_f1", "max"), TWO[1]]) == [0.5, 3.0]
-    assert values_of(done, listed("min")) == [0.5]
-    assert judged(done, TWO) is done
-    assert judged(Outcome(0, State.COMPLETE, 0.5), TWO).state is State.FAIL
-    assert judged(Outcome(0, State.COMPLETE, 0.5), TWO[:1]).state is State.COMPLETE
+    done = Outcome(0, TrialState.COMPLETE, 0.5, metrics={"parameters": 3.0})
+    assert done.values([Objective("val_f1", "max"), TWO[1]]) == [0.5, 3.0]
+    assert done.values([Objective()]) == [0.5]
+    assert done.judged(TWO) is done
+    assert Outcome(0, TrialState.COMPLETE, 0.5).judged(TWO).state is TrialState.FAIL
+    assert Outcome(0, TrialState.COMPLETE, 0.5).judged(TWO[:1]).state is TrialState.COMPLETE
 
 
 @pytest.mark.parametrize("modes", [("min", "min"), ("max", "min"), ("min", "max", "max"), ("max",)])
@@ -132,8 +134,10 @@ def test_the_front_is_optunas(modes: tuple[Mode, ...]) -> None:
     for points in (rng.normal(size=(60, len(modes))), rng.integers(4, size=(60, len(modes))).astype(float)):
         theirs = optuna.create_study(directions=["minimize" if m == "min" else "maximize" for m in modes])
         theirs.add_trials([create_trial(values=list(point)) for point in points])
-        assert front(points.tolist(), modes) == sorted(t.number for t in theirs.best_trials)
-    assert front([], modes) == []
+        assert front(points.tolist(), [Objective(mode=mode) for mode in modes]) == sorted(
+            t.number for t in theirs.best_trials
+        )
+    assert front([], [Objective(mode=mode) for mode in modes]) == []
 
 
 def test_names_are_those_of_the_task() -> None:

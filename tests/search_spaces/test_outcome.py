@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from optuna.trial import TrialState
 
-from search_spaces.trials.outcome import Outcome, State, thin
+from search_spaces.trials.outcome import Outcome, thin
 
 
 def curve(length: int) -> tuple[tuple[int, float], ...]:
@@ -36,6 +37,6 @@ def test_points_are_spread_evenly() -> None:
 
 
 def test_attributes() -> None:
-    outcome = Outcome(3, State.FAIL, curve=curve(2), reason="why", metrics={"loss": 1.0}, seconds=0.123456)
+    outcome = Outcome(3, TrialState.FAIL, curve=curve(2), reason="why", metrics={"loss": 1.0}, seconds=0.123456)
     assert outcome.attributes() == {"epochs": 2, "seconds": 0.1235, "reason": "why", "loss": 1.0}
-    assert Outcome(3, State.FAIL).epochs == 0
+    assert Outcome(3, TrialState.FAIL).epochs == 0

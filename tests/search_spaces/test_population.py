@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optuna.trial import TrialState
 
 from search_spaces.choosing.population import Pbt, PopulationTraining
 from search_spaces.errors import StudyError
 from search_spaces.space import Space
 from search_spaces.study.study import Study
 from search_spaces.trials.database import memory_database
-from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.objectives import Mode, Objective
+from search_spaces.trials.outcome import Outcome
 from search_spaces.trials.proposer import Proposer
 
 SPACE: dict[str, Any] = {
@@ -25,13 +27,13 @@ SPACE: dict[str, Any] = {
 START = {"lr": 1e-2, "width": 10, "gamma": 0.9, "optimizer": "sgd"}
 
 
-def rounds(mode: str = "min", **options: Any) -> PopulationTraining:
+def rounds(mode: Mode = "min", **options: Any) -> PopulationTraining:
     """Population-based training over ``SPACE``."""
-    return PopulationTraining(Pbt(population=8, **options), Space.parse(SPACE), mode, seed=0)
+    return PopulationTraining(Pbt(population=8, **options), Space.parse(SPACE), Objective(mode=mode), seed=0)
 
 
 @pytest.mark.parametrize(("mode", "good", "bad"), [("min", {0, 1}, {6, 7}), ("max", {6, 7}, {0, 1})])
-def test_the_worst_copy_the_best(mode: str, good: set[int], bad: set[int]) -> None:
+def test_the_worst_copy_the_best(mode: Mode, good: set[int], bad: set[int]) -> None:
     values, sources = {n: n / 10 for n in range(8)}, Counter[int]()
     for epoch in range(1, 60):
         moves = rounds(mode).moves(epoch, values, dict.fromkeys(values, START))
@@ -128,7 +130,7 @@ def test_studies_that_cannot_be_trained_so_are_refused(change: dict[str, Any], m
 def test_what_ray_tune_moves_about_comes_back() -> None:
     space = {"lr": SPACE["lr"], "width": SPACE["width"], "x": {"low": -1.0, "high": 3.0}, "optimizer": "sgd"}
     for explore in ("perturb", "pb2"):
-        one = PopulationTraining(Pbt(population=8, explore=explore), Space.parse(space), "min", seed=0)
+        one = PopulationTraining(Pbt(population=8, explore=explore), Space.parse(space), Objective(), seed=0)
         for width in range(2, 21, 2):
             params = {"lr": 0.003, "width": width, "x": 0.7, "optimizer": "sgd"}
             config = one.config_of(5, params)
@@ -140,13 +142,17 @@ def test_what_ray_tune_moves_about_comes_back() -> None:
 
 def test_a_population_goes_on_with_all_its_members_or_not_at_all() -> None:
     one = Study(**{**WITH_PBT, "search": {"seed": 3, "trials": 24, "pbt": {"population": 8}}})
-    database, undisturbed = (memory_database("study", "min") for _ in range(2))
-    expected = Proposer(one, undisturbed, "min").ask(24)
-    begun = Proposer(one, database, "min")
-    begun.ask(19)  # and is killed as it proposes the third population, when it has recorded nine trials
+    database, undisturbed = (memory_database("study", [Objective()]) for _ in range(2))
+    expected = Proposer(one, undisturbed).ask(24)
+    begun = Proposer(one, database, workers=2)
+    waves = [begun.propose() or [] for _ in range(2)]
+    assert [len(wave) for wave in waves] == [8, 8]
+    begun._ask_one(
+        first=16, size=8
+    )  # and is killed as it proposes the third population, when it has recorded nine trials
     for number in range(9):
-        begun.tell(Outcome(number, State.COMPLETE, 1.0, ((1, 1.0),), best_epoch=1))
-    resumed = Proposer(one, database, "min")
-    assert resumed.unfinished == expected[8:]
+        begun.tell(Outcome(number, TrialState.COMPLETE, 1.0, ((1, 1.0),), best_epoch=1))
+    resumed = Proposer(one, database)
+    assert [t for wave in resumed.unfinished() for t in wave] == expected[8:]
     assert [n for n in range(24) if resumed.finished(n)] == list(range(9))
-    assert resumed.room == 0
+    assert not resumed.ask(1)

@@ -10,13 +10,14 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from search_spaces.choosing.rungs import Decision, Rungs, rung_epochs
 from search_spaces.choosing.stopping import Asha
+from search_spaces.trials.objectives import Objective
 
 Mode = Literal["min", "max"]
 
 
 def asha(grace: int, factor: float, epochs: int, mode: Mode = "min") -> Rungs:
     """Empty rungs of ASHA."""
-    return Rungs(Asha(grace_period=grace, reduction_factor=factor).rule(epochs), mode)
+    return Rungs(Asha(grace_period=grace, reduction_factor=factor).rule(epochs), Objective(mode=mode))
 
 
 class Tried(NamedTuple):

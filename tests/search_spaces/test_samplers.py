@@ -14,7 +14,8 @@ from search_spaces.errors import StudyError
 from search_spaces.space import Space
 from search_spaces.study.study import Study
 from search_spaces.trials.database import memory_database
-from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.objectives import Objective
+from search_spaces.trials.outcome import Outcome
 from search_spaces.trials.proposer import Proposer
 from tests.search_spaces.asked import proposals
 
@@ -38,10 +39,10 @@ def outcome(number: int, params: dict[str, Any]) -> Outcome:
     value = params["lr"] + params["width"] / 10 + number / 1000
     curve = tuple((e, value + 1 / e) for e in range(1, 61))
     if number % 7 == 3:
-        return Outcome(number, State.FAIL, reason="no reason")
+        return Outcome(number, TrialState.FAIL, reason="no reason")
     if number % 5 == 2:
-        return Outcome(number, State.PRUNED, value, curve[:4])
-    return Outcome(number, State.COMPLETE, value, curve, best_epoch=60)
+        return Outcome(number, TrialState.PRUNED, value, curve[:4])
+    return Outcome(number, TrialState.COMPLETE, value, curve, best_epoch=60)
 
 
 @EVERY_SAMPLER
@@ -65,8 +66,8 @@ def test_restarts_change_no_proposal(sampler: str, tmp_path: Path) -> None:
 
 @EVERY_SAMPLER
 def test_proposals_lie_in_the_space_and_in_the_database(sampler: str) -> None:
-    database = memory_database("study", "min")
-    proposer, space = Proposer(study(sampler), database, "min"), Space.parse(SPACE)
+    database = memory_database("study", [Objective()])
+    proposer, space = Proposer(study(sampler), database), Space.parse(SPACE)
     asked = proposer.ask(10)
     assert [p.number for p in asked] == list(range(10))
     for proposal, trial in zip(asked, database.trials(), strict=True):
@@ -80,28 +81,30 @@ def test_proposals_lie_in_the_space_and_in_the_database(sampler: str) -> None:
 
 def test_a_grid_is_tried_point_by_point() -> None:
     one = Study(task="digits", space=SPACE, search={"sampler": "grid"})
-    proposer = Proposer(one, memory_database("study", "min"), "min")
+    proposer = Proposer(one, memory_database("study", [Objective()]))
     assert [p.params for p in proposer.ask(1000)] == list(Space.parse(SPACE).grid())
     assert one.trials == (1 + 1 + 3) * 5 * 5
 
 
 def test_tpe_learns_what_is_good() -> None:
-    proposer = Proposer(study("optuna", trials=60), memory_database("study", "max"), "max")
+    proposer = Proposer(study("optuna", trials=60), memory_database("study", [Objective(mode="max")]))
     seen = []
     for _ in range(60):
         (proposal,) = proposer.ask(1)
         seen.append(proposal.params["lr"])
-        proposer.tell(Outcome(proposal.number, State.COMPLETE, proposal.params["lr"], ((1, proposal.params["lr"]),)))
+        proposer.tell(
+            Outcome(proposal.number, TrialState.COMPLETE, proposal.params["lr"], ((1, proposal.params["lr"]),))
+        )
     assert np.mean(seen[30:]) > np.mean(seen[:10]) + 0.05
 
 
 @pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"grid"}))
 def test_enqueued_configurations_come_first(sampler: str) -> None:
     queue = [{"optimizer": "sgd", "momentum": 0.8, "lr": 0.3}, {"width": 9}]
-    database, one = memory_database("study", "min"), study(sampler, enqueue=queue)
-    (first,) = Proposer(one, database, "min").ask(1)
-    (second,) = Proposer(one, database, "min").ask(1)
-    (third,) = Proposer(study(sampler), database, "min").ask(1)
+    database, one = memory_database("study", [Objective()]), study(sampler, enqueue=queue)
+    (first,) = Proposer(one, database).ask(1)
+    (second,) = Proposer(one, database).ask(1)
+    (third,) = Proposer(study(sampler), database).ask(1)
     assert queue[0].items() <= first.params.items()
     assert second.params["width"] == 9
     assert third.number == 2
@@ -152,13 +155,13 @@ def test_options_reach_the_sampler_and_the_resolved_study() -> None:
 def test_a_batch_repeats_nothing(sampler: str) -> None:
     space = {"x": {"low": 0.0, "high": 1.0}, "kind": ["a", "b"], "y": {"low": 1e-4, "high": 1.0, "log": True}}
     one = Study(task="digits", space=space, search={"sampler": sampler, "trials": 36, "seed": 0})
-    proposer = Proposer(one, memory_database("study", "min"), "min")
+    proposer = Proposer(one, memory_database("study", [Objective()]))
     for first in (True, False):
         batch = proposer.ask(30 if first else 6)
         assert len({tuple(p.params.values()) for p in batch}) == len(batch) == (30 if first else 6)
         for p in batch:
             value = p.params["x"] + p.params["y"]
-            proposer.tell(Outcome(p.number, State.COMPLETE, value, ((1, value),), best_epoch=1))
+            proposer.tell(Outcome(p.number, TrialState.COMPLETE, value, ((1, value),), best_epoch=1))
 
 
 @pytest.mark.parametrize("sequence", ["sobol", "halton"])
@@ -172,7 +175,7 @@ def test_low_discrepancy_points_are_evenly_spread(sequence: str) -> None:
         "only_b": {"low": 0.0, "high": 0.7, "step": 0.1, "when": {"kind": "b"}},
     }
     search = {"sampler": "qmc", "trials": 64, "seed": 3, "options": {"sequence": sequence}}
-    asked = Proposer(Study(task="digits", space=space, search=search), memory_database("study", "min"), "min").ask(64)
+    asked = Proposer(Study(task="digits", space=space, search=search), memory_database("study", [Objective()])).ask(64)
     x, whole = (sorted(p.params[name] for p in asked) for name in ("x", "whole"))
     assert max(abs(value - (i + 0.5) / 64) for i, value in enumerate(x)) < 1 / 16
     assert max(abs(whole.count(value) - 8) for value in range(1, 9)) <= 2

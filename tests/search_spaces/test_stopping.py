@@ -17,8 +17,10 @@ from search_spaces.choosing.stopping import Asha, Hyperband, Median
 from search_spaces.errors import StudyError
 from search_spaces.study.sections import EarlyStopping
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase, open_storage, passed
-from search_spaces.trials.outcome import MOST_RUNGS, Outcome, State
+from search_spaces.trials.database import TrialDatabase
+from search_spaces.trials.journal import open_storage
+from search_spaces.trials.objectives import Objective
+from search_spaces.trials.outcome import MOST_RUNGS, Outcome
 from tests.search_spaces.test_rungs import decisions_of_ray
 
 Mode = Literal["min", "max"]
@@ -55,15 +57,15 @@ def train(rungs: Rungs, values: Any, numbers: range, upto: int = EPOCHS) -> dict
 @every_rule
 def test_both_modes_are_mirror_images_and_stop_some_but_not_all(rule: Rule) -> None:
     values = curves(60)
-    low = train(Rungs(rule, "min"), values, range(60))
-    assert low == train(Rungs(rule, "max"), -values, range(60))
+    low = train(Rungs(rule, Objective(mode="min")), values, range(60))
+    assert low == train(Rungs(rule, Objective(mode="max")), -values, range(60))
     assert 10 < len(low) < 60 and set(low.values()) <= set(rule.epochs) and len(set(low.values())) > 1
 
 
 @every_rule
 @both_modes
 def test_the_order_within_a_batch_does_not_matter(rule: Rule, mode: Mode) -> None:
-    forwards, backwards = Rungs(rule, mode), Rungs(rule, mode)
+    forwards, backwards = Rungs(rule, Objective(mode=mode)), Rungs(rule, Objective(mode=mode))
     for epoch in rule.epochs:
         values = {n: float(v) for n, v in enumerate(curves(40)[:, epoch - 1])}
         assert forwards.report(epoch, values) == backwards.report(epoch, dict(reversed(values.items())))
@@ -73,10 +75,10 @@ def test_the_order_within_a_batch_does_not_matter(rule: Rule, mode: Mode) -> Non
 @both_modes
 def test_results_that_come_together_are_recorded_before_any_is_judged(rule: Rule, mode: Mode) -> None:
     values = {n: float(v) for n, v in enumerate(curves(40)[:, 0])}
-    together = stops(Rungs(rule, mode).report(rule.epochs[0], values))
+    together = stops(Rungs(rule, Objective(mode=mode)).report(rule.epochs[0], values))
     alone = set()
     for number in values:
-        rungs = Rungs(rule, mode)
+        rungs = Rungs(rule, Objective(mode=mode))
         rungs.record(rule.epochs[0], {n: v for n, v in values.items() if n != number})
         alone |= stops(rungs.report(rule.epochs[0], {number: values[number]}))
     assert together == alone and together
@@ -86,7 +88,7 @@ def test_results_that_come_together_are_recorded_before_any_is_judged(rule: Rule
 @both_modes
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_trial_without_a_finite_value_stops_and_counts_for_nobody(rule: Rule, mode: Mode, bad: float) -> None:
-    with_bad, without = Rungs(rule, mode), Rungs(rule, mode)
+    with_bad, without = Rungs(rule, Objective(mode=mode)), Rungs(rule, Objective(mode=mode))
     values = curves(40)
     broken = set(range(0, 40, 4))
     first = rule.epochs[0]
@@ -98,7 +100,7 @@ def test_a_trial_without_a_finite_value_stops_and_counts_for_nobody(rule: Rule, 
     for epoch in rule.epochs[1:]:
         values_here = {n: float(values[n, epoch - 1]) for n in clean}
         assert with_bad.report(epoch, values_here) == without.report(epoch, values_here)
-    assert stops(Rungs(rule, mode).report(first, {0: bad})) == {0}
+    assert stops(Rungs(rule, Objective(mode=mode)).report(first, {0: bad})) == {0}
 
 
 @every_rule
@@ -107,24 +109,26 @@ def test_a_study_killed_anywhere_decides_as_an_undisturbed_one(rule: Rule, mode:
     """Twelve trials have ended, twelve are running at ``epoch``; what the database knows goes into new rungs."""
     values = curves(40)
     for epoch in (6, 13, EPOCHS):
-        undisturbed = Rungs(rule, mode)
+        undisturbed = Rungs(rule, Objective(mode=mode))
         ended = train(undisturbed, values, range(12))
         running = train(undisturbed, values, range(12, 24), upto=epoch)
-        database = TrialDatabase(open_storage(tmp_path / f"{epoch}", None), "study", mode, rule.epochs)
+        database = TrialDatabase(
+            open_storage(tmp_path / f"{epoch}", None), "study", [Objective(mode=mode)], rule.epochs
+        )
         for number in range(24):
-            database.copy(create_trial(state=TrialState.RUNNING))
+            database.add(create_trial(state=TrialState.RUNNING))
             stopped = (ended | running).get(number)
             curve = tuple((e, float(values[number, e - 1])) for e in range(1, (stopped or EPOCHS) + 1))
             if number in running or number < 12:
-                state = State.PRUNED if stopped else State.FAIL if number % 5 == 0 else State.COMPLETE
+                state = TrialState.PRUNED if stopped else TrialState.FAIL if number % 5 == 0 else TrialState.COMPLETE
                 database.finish(Outcome(number, state, curve[-1][1], curve, curve[-1][0]))
             else:
                 for rung in rule.epochs:
                     if rung < epoch:
                         database.report(number, rung, float(values[number, rung - 1]))
-        resumed = Rungs(rule, mode)
+        resumed = Rungs(rule, Objective(mode=mode))
         for trial in database.trials():
-            for at, value in passed(trial).items():
+            for at, value in Outcome.of(trial).curve:
                 resumed.record(at, {trial.number: value})
         assert resumed.state() == undisturbed.state()
         assert train(resumed, values, range(24, 40)) == train(undisturbed, values, range(24, 40))
@@ -136,9 +140,9 @@ def test_a_study_killed_anywhere_decides_as_an_undisturbed_one(rule: Rule, mode:
 def test_as_many_rungs_as_may_be_survive_in_the_database(tmp_path: Path) -> None:
     """With a best epoch that is none of them, in a curve that is much longer."""
     rungs = tuple(range(100, 100 + 3 * MOST_RUNGS, 3))
-    database = TrialDatabase(open_storage(tmp_path / "journal", None), "study", "min", rungs)
-    database.copy(create_trial(state=TrialState.RUNNING))
-    database.finish(Outcome(0, State.COMPLETE, 0.0, tuple((e, 1.0) for e in range(1, 500)), best_epoch=50))
+    database = TrialDatabase(open_storage(tmp_path / "journal", None), "study", [Objective()], rungs)
+    database.add(create_trial(state=TrialState.RUNNING))
+    database.finish(Outcome(0, TrialState.COMPLETE, 0.0, tuple((e, 1.0) for e in range(1, 500)), best_epoch=50))
     assert {1, 50, 499, *rungs} == set(database.trial(0).intermediate_values)
 
 
@@ -149,7 +153,7 @@ def test_median_decides_as_optunas_pruner_does(grace: int, interval: int, least:
     pruner = optuna.pruners.MedianPruner(0, n_warmup_steps=grace, interval_steps=interval, n_min_trials=least)
     study = optuna.create_study(direction="minimize" if mode == "min" else "maximize")
     rule = Median(grace_period=grace, interval=interval, min_trials=least).rule(EPOCHS)
-    rungs, values, stopped = Rungs(rule, mode), np.round(curves(60)), 0  # ties included
+    rungs, values, stopped = Rungs(rule, Objective(mode=mode)), np.round(curves(60)), 0  # ties included
     for number in range(60):
         reported: dict[int, float] = {}
         for epoch in rule.epochs:
@@ -166,7 +170,7 @@ def test_median_decides_as_optunas_pruner_does(grace: int, interval: int, least:
 
 @both_modes
 def test_median_never_stops_the_good_half(mode: Mode) -> None:
-    rungs, values = Rungs(RULES["median"], mode), curves(41)
+    rungs, values = Rungs(RULES["median"], Objective(mode=mode)), curves(41)
     live = set(range(41))
     for epoch in rungs.epochs:
         here = {n: float(values[n, epoch - 1]) for n in live}
@@ -178,7 +182,7 @@ def test_median_never_stops_the_good_half(mode: Mode) -> None:
 
 
 def test_median_judges_by_the_best_value_so_far_and_waits_for_enough_others() -> None:
-    rungs = Rungs(Median(grace_period=1, min_trials=3, interval=1).rule(9))
+    rungs = Rungs(Median(grace_period=1, min_trials=3, interval=1).rule(9), Objective())
     rungs.record(1, {0: 0.0, 1: 5.0, 2: 5.0})
     assert not stops(rungs.report(2, {0: 9.0, 1: 5.0, 2: 9.0})), "two others each"
     assert stops(rungs.report(2, {3: 6.0, 4: 9.0})) == {4}
@@ -201,7 +205,7 @@ def test_hyperband_decides_as_ray_does_in_each_bracket(
 ) -> None:
     """With one of Ray Tune's ASHA schedulers for each bracket, which begins to judge later and later."""
     rule = Hyperband(grace_period=grace, reduction_factor=factor, brackets=brackets).rule(EPOCHS)
-    rungs, values, place = Rungs(rule, mode), np.round(curves(200)), rule.brackets(np.arange(200))
+    rungs, values, place = Rungs(rule, Objective(mode=mode)), np.round(curves(200)), rule.brackets(np.arange(200))
     results: dict[int, list[tuple[int, int, float]]] = {}
     stopped: dict[int, list[bool]] = {}
     for number in range(200):
@@ -243,9 +247,11 @@ def test_brackets_do_not_mix() -> None:
     assert place.tolist() == [sum(n * GOLDEN % 1 >= s for s in np.cumsum(rule.shares)[:-1]) for n in range(100)]
     values = {n: 100.0 if place[n] == 0 else float(n) for n in range(100)}
     epoch = rule.epochs[1]
-    alone = stops(Rungs(rule).report(epoch, {n: v for n, v in values.items() if place[n] == 1}))
-    assert stops(Rungs(rule).report(epoch, values)) == alone and alone
-    assert {place[n] for n in stops(Rungs(rule).report(rule.epochs[0], {n: float(n) for n in range(100)}))} == {0}
+    alone = stops(Rungs(rule, Objective()).report(epoch, {n: v for n, v in values.items() if place[n] == 1}))
+    assert stops(Rungs(rule, Objective()).report(epoch, values)) == alone and alone
+    assert {
+        place[n] for n in stops(Rungs(rule, Objective()).report(rule.epochs[0], {n: float(n) for n in range(100)}))
+    } == {0}
 
 
 def study(early_stopping: Any, epochs: int = 30) -> Study:

@@ -16,10 +16,13 @@ from search_spaces.choosing.samplers import SAMPLERS
 from search_spaces.errors import StudyError
 from search_spaces.space import Space
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase, memory_database, open_storage
-from search_spaces.trials.outcome import Outcome, State
+from search_spaces.trials.database import TrialDatabase, memory_database
+from search_spaces.trials.journal import open_storage
+from search_spaces.trials.objectives import Mode, Objective
+from search_spaces.trials.outcome import Outcome
 from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.warm_start import completed, fitting, remember, remembered
+from tests.search_spaces.asked import left
 
 BOWL = {"x": {"low": -5.0, "high": 5.0}, "y": {"low": -5.0, "high": 5.0}, "z": {"low": -5.0, "high": 5.0}}
 DEEP = {
@@ -48,7 +51,7 @@ def deep(params: dict[str, Any]) -> float:
 
 def run(one: Study, value: Any, past: list[FrozenTrial], database: TrialDatabase | None = None) -> list[dict[str, Any]]:
     """Configurations of all trials, two pending at a time."""
-    proposer, waiting, params = Proposer(one, database or memory_database("study", "min"), "min", past), [], []
+    proposer, waiting, params = Proposer(one, database or memory_database("study", [Objective()]), past=past), [], []
     while asked := proposer.ask(1):
         assert asked[0].number == len(params)
         params.append(asked[0].params)
@@ -56,13 +59,13 @@ def run(one: Study, value: Any, past: list[FrozenTrial], database: TrialDatabase
         if len(waiting) > 1:
             first = waiting.pop(0)
             found = value(first.params)
-            proposer.tell(Outcome(first.number, State.COMPLETE, found, ((1, found),), best_epoch=1))
+            proposer.tell(Outcome(first.number, TrialState.COMPLETE, found, ((1, found),), best_epoch=1))
     return params
 
 
 def past(space: dict[str, Any], value: Any, trials: int = 40) -> list[FrozenTrial]:
     """Trials of an earlier random search of the same space."""
-    database = memory_database("earlier", "min")
+    database = memory_database("earlier", [Objective()])
     run(study("random", space, seed=99, trials=trials), value, [], database)
     fit, why = fitting(completed(database.trials()), Space.parse(space))
     assert len(fit) == trials - 1 and why == ""
@@ -86,16 +89,16 @@ def test_a_resumed_study_proposes_the_same_from_its_own_copy(sampler: str, tmp_p
     earlier, one = past(DEEP, deep, trials=8), study(sampler, DEEP, trials=8)
     undisturbed = run(one, deep, earlier)
     storage = open_storage(tmp_path / "trials.journal", None)
-    assert remembered(storage, "study", "min") is None
+    assert remembered(storage, "study", Objective()) is None
     for copied in (earlier[:3], earlier):  # the second in place of the first
-        remember(storage, "study", "min", copied, "loss")
-    database = TrialDatabase(storage, "study", "min")
+        remember(storage, "study", Objective(), copied)
+    database = TrialDatabase(storage, "study", [Objective()])
     first = run(study(sampler, DEEP, trials=3), deep, earlier, database)
     again = open_storage(tmp_path / "trials.journal", None)
-    copies = remembered(again, "study", "min")
+    copies = remembered(again, "study", Objective())
     assert copies is not None and [(t.params, t.value) for t in copies] == [(t.params, t.value) for t in earlier]
-    proposer = Proposer(one, TrialDatabase(again, "study", "min"), "min", copies)
-    (pending,) = proposer.unfinished
+    proposer = Proposer(one, TrialDatabase(again, "study", [Objective()]), past=copies)
+    (pending,) = left(proposer)
     assert first == undisturbed[:3] and pending.params == first[-1] and pending.number == 2
     (third,) = proposer.ask(1)
     assert (third.number, third.params) == (3, undisturbed[3])
@@ -104,8 +107,8 @@ def test_a_resumed_study_proposes_the_same_from_its_own_copy(sampler: str, tmp_p
 
 def test_a_copy_that_was_cut_short_counts_for_nothing(tmp_path: Path) -> None:
     storage = open_storage(tmp_path / "trials.journal", None)
-    TrialDatabase(storage, "study/warm-start", "min").copy(past(BOWL, bowl, 2)[0])
-    assert remembered(storage, "study", "min") is None
+    TrialDatabase(storage, "study/warm-start", [Objective()]).add(past(BOWL, bowl, 2)[0])
+    assert remembered(storage, "study", Objective()) is None
 
 
 def test_only_trials_of_this_space_fit() -> None:
@@ -156,19 +159,19 @@ def test_completed_trials_with_a_value_count() -> None:
     assert completed(made) == made[:1]
 
 
-@pytest.mark.parametrize("minimise", [True, False])
-def test_the_best_found_the_first_generation(minimise: bool) -> None:
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_best_found_the_first_generation(mode: Mode) -> None:
     earlier = past(BOWL, bowl, 12)
-    chosen = founders(earlier, 5, minimise)
-    assert [t.value for t in chosen] == sorted((t.value for t in earlier if t.value), reverse=not minimise)[:5]
+    chosen = founders(earlier, 5, Objective(mode=mode))
+    assert [t.value for t in chosen] == sorted((t.value for t in earlier if t.value), reverse=mode == "max")[:5]
     assert all(t.system_attrs == {GENERATION: 0} for t in chosen) and not any(t.system_attrs for t in earlier)
 
 
 @pytest.mark.parametrize(("trials", "first"), [(4, 3), (40, 6)])
 def test_a_genetic_search_goes_on_from_generation_0(trials: int, first: int) -> None:
     """Three members are there, three are missing; or all are there, and generation 1 comes first."""
-    one, database = study("genetic", BOWL, options={"population": 6}), memory_database("study", "min")
-    block = Proposer(one, database, "min", past(BOWL, bowl, trials)).ask(100)
+    one, database = study("genetic", BOWL, options={"population": 6}), memory_database("study", [Objective()])
+    block = Proposer(one, database, past=past(BOWL, bowl, trials)).ask(100)
     assert [p.number for p in block] == list(range(first))
     assert {t.system_attrs[GENERATION] for t in database.trials()} == {0 if first == 3 else 1}
 
@@ -186,7 +189,7 @@ def test_samplers_that_do_not_learn_refuse_by_name(sampler: str) -> None:
 def test_separable_cmaes_and_spaces_without_a_choice_refuse() -> None:
     one = study("cmaes", BOWL, options={"use_separable_cma": True}, warm_start="anywhere")
     with pytest.raises(StudyError, match=r"^search\.warm_start: cmaes with use_separable_cma cannot begin with"):
-        Proposer(one, memory_database("study", "min"), "min", past(BOWL, bowl, 4))
+        Proposer(one, memory_database("study", [Objective()]), past=past(BOWL, bowl, 4))
     with pytest.raises(StudyError, match=r"^search\.warm_start: a space with nothing to search learns nothing"):
         study("tpe", {"x": 1}, trials=1, warm_start="anywhere")
 

@@ -32,9 +32,10 @@ def test_what_separates_and_what_does_not() -> None:
     assert key(batch_size=64) == key(batch_size="full") == key(batch_size=30)
 
 
-def test_steps_members_and_start() -> None:
-    shape = trial_shape(TASK, {"batch_size": 8}, SPLITS, CPU, start=5)
-    assert (shape.steps, shape.members, shape.start) == (4, 2, 5)
+def test_steps_members_and_work() -> None:
+    shape = trial_shape(TASK, {"batch_size": 8}, SPLITS, CPU)
+    assert (shape.steps, shape.members) == (4, 2)
+    assert shape.work == 8 * sum(p.numel() for p in TASK.network(TASK.defaults).parameters())
 
 
 def test_a_stack_fits_into_its_memory() -> None:

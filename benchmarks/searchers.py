@@ -13,29 +13,25 @@ import argparse
 import hashlib
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import optuna
 import torch
 
 from benchmarks import records
-from benchmarks.in_process import WORKERS, Progress, search_here
 from benchmarks.problems import FUNCTIONS, Function
 from benchmarks.ray_peer import optuna_search_and_asha
+from benchmarks.search_alone import searched
 from cluster.engines.ray_session import ray_session
 from cluster.prepared import prepare
-from cluster.search import search
 from search_spaces.study.study import Study, shipped_studies
 from search_spaces.study.yaml_file import read_yaml
-from search_spaces.trials.database import TrialDatabase, open_storage
-from search_spaces.trials.proposer import Proposer
-from search_spaces.trials.study_dir import StudyDir
 
 PROBLEM = records.SEARCHERS
+WORKERS = 2
+"""As many as two cores give a study, so that samplers which learn have as many trials pending."""
 EVALUATIONS = 200
 POPULATION = 20
 """Ten generations; the default of 30 would leave a genetic search six."""
@@ -106,8 +102,8 @@ def on_function(name: str, method: str, seed: int) -> dict[str, Any]:
     """One search of a function: the true value at the point that looked best, above the optimum."""
     task = FUNCTIONS[name]()
     study = _function_study(name, task, method, seed)
-    memory, progress = search_here(study, prepare(study, task))
-    best = min((t for t in memory.trials() if t.value is not None), key=lambda t: t.value or 0.0)
+    with searched(prepare(study, task)) as (database, progress):
+        best = min((t for t in database.trials() if t.value is not None), key=lambda t: t.value or 0.0)
     return {"epochs": progress.epochs, "value": best.user_attrs["truth"] - task.optimum}
 
 
@@ -121,41 +117,39 @@ def _function_study(name: str, task: Function, method: str, seed: int) -> Study:
         task=f"benchmarks.problems:{type(task).__name__}",
         task_options={"epochs": EVALUATIONS // trials},
         space=space,
-        search={**settings, "trials": trials, "seed": seed},
+        search={**_pending(settings.get("sampler")), **settings, "trials": trials, "seed": seed},
     )
 
 
 def _digits(settings: Mapping[str, Any], seed: int) -> Study:
     sizes = {"task_options.epochs": EPOCHS, "search.trials": TRIALS, "search.seed": seed, "early_stopping": {}}
-    return Study.load("digits", {"search.sampler": "random", **sizes, **settings})
+    pending = {f"search.{key}": value for key, value in _pending(settings.get("search.sampler")).items()}
+    return Study.load("digits", {"search.sampler": "random", **pending, **sizes, **settings})
+
+
+def _pending(sampler: str | None) -> Settings:
+    """As two workers give it to samplers that learn, also where one worker searches."""
+    return {"concurrency": 2 * WORKERS} if sampler in {"tpe", "cmaes"} else {}
 
 
 def on_digits(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """One search of ``digits``."""
-    study = _digits(settings, seed)
-    _, progress = search_here(study, prepare(study))
-    return _result(study, progress)
+    return _searched(_digits(settings, seed), "inline")
 
 
 def on_ray(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """One search of ``digits`` as every study is run; needs a connection to Ray."""
-    prepared = prepare(study := _digits(settings, seed))
-    progress = Progress()
-    with tempfile.TemporaryDirectory() as folder:
-        made = StudyDir.create(Path(folder) / "out", study)
-        storage = open_storage(made.journal, None)
-        database = TrialDatabase(storage, study.name, prepared.task.mode, prepared.rung_epochs)
-        search(made, prepared, database, Proposer(study, database, prepared.task.mode), progress)
-    return _result(study, progress)
+    return _searched(_digits(settings, seed), "ray_tune")
 
 
-def _result(study: Study, progress: Progress) -> dict[str, Any]:
-    return {
-        "trials": study.trials,
-        "epochs": progress.epochs,
-        "value": progress.steps[-1][1],
-        "steps": [(epochs, round(value, 6)) for epochs, value in progress.steps],
-    }
+def _searched(study: Study, engine: str) -> dict[str, Any]:
+    with searched(prepare(study), engine) as (_, progress):
+        return {
+            "trials": study.trials,
+            "epochs": progress.epochs,
+            "value": progress.steps[-1][1],
+            "steps": [(epochs, round(value, 6)) for epochs, value in progress.steps],
+        }
 
 
 def peer_on_digits(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:

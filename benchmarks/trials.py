@@ -12,7 +12,6 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -23,14 +22,10 @@ from optuna.distributions import CategoricalDistribution
 from ray import tune
 
 from benchmarks import records
+from benchmarks.search_alone import searched
 from cluster.engines.ray_session import ray_session
 from cluster.prepared import Prepared, prepare
-from cluster.recorder import Listener
-from cluster.search import search
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase, open_storage
-from search_spaces.trials.proposer import Proposer
-from search_spaces.trials.study_dir import StudyDir
 from trainables.recipe import Recipe, network_params
 
 PROBLEM = "regression_random"
@@ -63,11 +58,7 @@ def train(prepared: Prepared, params: Mapping[str, Any]) -> float:
 
 def with_tunefleet(prepared: Prepared, trials: int) -> float:
     """Our search; the refit is left out, as the peers have none."""
-    study = prepared.study
-    with tempfile.TemporaryDirectory() as folder:
-        made = StudyDir.create(Path(folder) / "out", study)
-        database = TrialDatabase(open_storage(made.journal, None), study.name, "min")
-        search(made, prepared, database, Proposer(study, database, "min"), Listener())
+    with searched(prepared, "ray_tune") as (database, _):
         return min(t.value for t in database.trials() if t.value is not None)
 
 

@@ -36,6 +36,15 @@ Address = Annotated[
 ]
 
 
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ENGINE",
+        help="ray_tune, or inline: in this process, without Ray, so that breakpoint() works. Overrides resources.engine.",
+    ),
+]
+
+
 @app.command()
 def run(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped study.")],
@@ -51,6 +60,7 @@ def run(
         str | None, typer.Option(help="A variant that the study file names, such as quick; see its profiles.")
     ] = None,
     address: Address = None,
+    engine: Engine = None,
 ) -> None:
     """Run a study: search, refit the best configuration, test it, report."""
     from search_spaces.study.study import Study
@@ -63,8 +73,9 @@ def run(
         from cluster.progress import ConsoleProgress
         from cluster.runner import run as run_study
 
-        with ConsoleProgress(_console()) as progress:
-            result = run_study(loaded, out=folder, data=data, address=address, listener=progress)
+        inline = (engine or loaded.resources.engine) == "inline"
+        with ConsoleProgress(_console(), live=False if inline else None) as progress:  # a debugger needs a quiet screen
+            result = run_study(loaded, out=folder, data=data, address=address, listener=progress, engine=engine)
     _print_result(result, folder)
 
 
@@ -76,6 +87,7 @@ def resume(
     minutes: Annotated[float | None, typer.Option(help="Extend limits.minutes of the study.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Extend limits.epochs of the study.")] = None,
     address: Address = None,
+    engine: Engine = None,
 ) -> None:
     """Go on with a study that was interrupted, or extend one; nothing that finished runs again."""
     with interruptible(out):
@@ -83,7 +95,9 @@ def resume(
         from cluster.runner import resume as resume_study
 
         with ConsoleProgress(_console()) as progress:
-            result = resume_study(out, data, address, listener=progress, trials=trials, minutes=minutes, epochs=epochs)
+            result = resume_study(
+                out, data, address, listener=progress, trials=trials, minutes=minutes, epochs=epochs, engine=engine
+            )
     _print_result(result, out)
 
 

@@ -16,8 +16,11 @@ SPACE = {
 }
 
 
+INLINE, ON_RAY = {"engine": "inline"}, {"engine": "ray_tune"}
+
+
 def digits_study(search: Mapping[str, Any] | None = None, **sections: Any) -> Study:
-    """A digits study of a few seconds."""
+    """A digits study of a few seconds, in this process unless ``resources`` say something else."""
     return Study(
         **{
             "name": "small",
@@ -25,6 +28,7 @@ def digits_study(search: Mapping[str, Any] | None = None, **sections: Any) -> St
             "task_options": {"epochs": 4},
             "space": SPACE,
             "search": {"sampler": "random", "trials": 6, "seed": 0, **(search or {})},
+            "resources": INLINE,
             **sections,
         }
     )
@@ -39,7 +43,7 @@ def shipped_on(data: Path, name: str, profile: str | None = None, changes: Mappi
     full = Study.load(name, profile=profile)
     subsets = {"task_options.subset": full.task_options.subset, "refit.subset": full.refit.subset}
     few = {key: FEW[key] for key, rows in subsets.items() if rows is not None}
-    return Study.load(name, {"data_dir": str(data), **few, **(changes or {})}, profile)
+    return Study.load(name, {"data_dir": str(data), "resources.engine": "inline", **few, **(changes or {})}, profile)
 
 
 OWN_TASK = '''

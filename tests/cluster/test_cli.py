@@ -19,6 +19,7 @@ space:
   width: [4, 8]
   lr: {low: 1e-4, high: 1e-1, log: true}
 search: {sampler: random, trials: 3, seed: 0}
+resources: {engine: inline}
 """
 
 MISTAKES = {
@@ -85,7 +86,18 @@ def test_a_study_that_is_not_yaml(
         (("run", "regression_sgd", "--data", "."), "train_data.csv: this data file is missing"),
         (("run", "s.yaml", "--out", "s.yaml"), "error: s.yaml: cannot be written as the study's folder"),
         (("run", "s.yaml", "--out", "/proc/nowhere"), "cannot be written as the study's folder"),
-        (("run", "s.yaml", "--address", "127.0.0.1:9"), "error: 127.0.0.1:9: no Ray cluster answers there"),
+        (
+            ("run", "s.yaml", "--engine", "ray_tune", "--address", "127.0.0.1:9"),
+            "error: 127.0.0.1:9: no Ray cluster answers there",
+        ),
+        (
+            ("run", "s.yaml", "--address", "127.0.0.1:9"),
+            "error: --address: resources.engine inline trains in this proc",
+        ),
+        (
+            ("run", "s.yaml", "--engine", "inlin"),
+            "error: resources.engine: unknown engine 'inlin'; did you mean 'inline'",
+        ),
         (("resume", "nowhere"), "error: nowhere: holds no study"),
         (("show", "nowhere", "--json"), "error: nowhere: holds no study"),
         (("report", "nowhere"), "error: nowhere: holds no study"),
@@ -118,9 +130,7 @@ def test_studies_lists_every_shipped_study(capsys: pytest.CaptureFixture[str], m
     assert code == 0 and "regression_random (regression, 300 trials, sampler random)" in out
 
 
-def test_run_and_show(
-    local_ray: None, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_and_show(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, err = call(
         capsys, monkeypatch, "run", "s.yaml", "--trials", "2", "--set", "refit.seeds=2", "--seed", "7"
     )
@@ -135,10 +145,10 @@ def test_run_and_show(
 
 
 def test_all_trials_failed_is_exit_code_1(
-    local_ray: None, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_own_task(here)
-    (here / "f.yaml").write_text("task: line_task:Line\nspace: {mood: nan}\n")
+    (here / "f.yaml").write_text("task: line_task:Line\nspace: {mood: nan}\nresources: {engine: inline}\n")
     code, _, err = call(capsys, monkeypatch, "run", "f.yaml", "--out", "f")
     assert (
         code == 1 and "error: f: no trial has completed (trial 0 failed: the loss is not finite after epoch 1)" in err
@@ -147,11 +157,11 @@ def test_all_trials_failed_is_exit_code_1(
     assert "study f: failed (1 fail)" in call(capsys, monkeypatch, "show", "f")[1]
 
 
-def test_a_task_object_from_python(local_ray: None, tmp_path: Path) -> None:
+def test_a_task_object_from_python(tmp_path: Path) -> None:
     from trainables.tasks.digits import Digits
 
     class Mine(Digits):
         """A class that no worker can import."""
 
-    study = Study(task="Mine", space={"width": [4]}, task_options={"epochs": 1})
+    study = Study(task="Mine", space={"width": [4]}, task_options={"epochs": 1}, resources={"engine": "inline"})
     assert run(study, out=tmp_path / "mine", task=Mine()).refit.test["accuracy"] > 0

@@ -21,7 +21,7 @@ PROGRAM = Path(sys.executable).with_name("optuna-dashboard")
 
 
 @pytest.fixture
-def api(local_ray: None, tmp_path: Path) -> Iterator[Any]:
+def api(tmp_path: Path) -> Iterator[Any]:
     result = run(digits_study({"trials": 3}), out=tmp_path / "small")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

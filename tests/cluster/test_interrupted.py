@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from analysis.result import StudyResult
-from cluster.recorder import Listener
+from cluster.listener import Listener
 from cluster.runner import resume, run
 from search_spaces.study.study import Study
 

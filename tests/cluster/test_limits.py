@@ -25,7 +25,7 @@ from search_spaces.trials.study_dir import StudyDir
 from tests.cluster.study_files import digits_study
 
 
-def test_a_finished_study_is_extended(local_ray: None, tmp_path: Path) -> None:
+def test_a_finished_study_is_extended(tmp_path: Path) -> None:
     earlier(tmp_path, 2, task_options={"epochs": 2})
     folder = StudyDir.open(tmp_path / "old")
     write_metrics(folder, {}, {"before": 1.0})
@@ -46,7 +46,7 @@ def test_a_finished_study_is_extended(local_ray: None, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_time_ends_a_warm_started_search(local_ray: None, tmp_path: Path) -> None:
+def test_time_ends_a_warm_started_search(tmp_path: Path) -> None:
     earlier(tmp_path)
     said: list[str] = []
     search = {"trials": None, "sampler": "tpe", "warm_start": str(tmp_path / "old")}
@@ -66,7 +66,7 @@ def test_time_ends_a_warm_started_search(local_ray: None, tmp_path: Path) -> Non
     assert result.dir.journal.read_bytes() == journal
 
 
-def test_an_interrupted_study_whose_time_is_over_is_refitted(local_ray: None, tmp_path: Path) -> None:
+def test_an_interrupted_study_whose_time_is_over_is_refitted(tmp_path: Path) -> None:
     earlier(tmp_path, 1, limits={"minutes": 1.0}, task_options={"epochs": 2}, pending=3)
     assert StudyResult(tmp_path / "old").state == "interrupted"
     result = resume(tmp_path / "old")
@@ -75,7 +75,7 @@ def test_an_interrupted_study_whose_time_is_over_is_refitted(local_ray: None, tm
 
 
 def _listener(said: list[str]) -> Any:
-    from cluster.recorder import Listener
+    from cluster.listener import Listener
 
     class Listening(Listener):
         def message(self, text: str) -> None:
@@ -103,8 +103,8 @@ def warm(source: str, **sections: Any) -> tuple[list[Any], list[str]]:
     said: list[str] = []
     study = digits_study({"sampler": "tpe", "warm_start": source}, **sections)
     storage = memory_database("small", [Objective()]).storage
-    found = past_trials(study, storage, "min", "loss", said.append, fresh=True)
-    again = past_trials(study, storage, "min", "loss", said.append, fresh=False)
+    found = past_trials(study, storage, Objective(), said.append, fresh=True)
+    again = past_trials(study, storage, Objective(), said.append, fresh=False)
     assert [t.params for t in again] == [t.params for t in found]
     return found, said
 
@@ -165,7 +165,7 @@ def test_another_metric_is_refused(tmp_path: Path) -> None:
     earlier(tmp_path)
     study = digits_study({"sampler": "tpe", "warm_start": str(tmp_path / "old")})
     with pytest.raises(StudyError, match=r"the value of this study is val_loss, that of .*old loss$"):
-        past_trials(study, memory_database("small", [Objective()]).storage, "min", "val_loss", print, fresh=True)
+        past_trials(study, memory_database("small", [Objective()]).storage, Objective("val_loss"), print, fresh=True)
 
 
 def test_another_direction_is_refused(tmp_path: Path) -> None:
@@ -173,5 +173,9 @@ def test_another_direction_is_refused(tmp_path: Path) -> None:
     study = digits_study({"sampler": "tpe", "warm_start": str(tmp_path / "old")})
     with pytest.raises(StudyError, match=r"the values of this study are maximized, those of .*old minimized$"):
         past_trials(
-            study, memory_database("small", [Objective(mode="max")]).storage, "max", "accuracy", print, fresh=True
+            study,
+            memory_database("small", [Objective(mode="max")]).storage,
+            Objective("accuracy", "max"),
+            print,
+            fresh=True,
         )

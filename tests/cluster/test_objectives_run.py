@@ -20,7 +20,7 @@ WIDTHS = {"width": [4, 8, 16, 32], "lr": 0.01}
 
 
 @pytest.fixture(scope="module")
-def finished(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
     study = digits_study(
         {"sampler": "grid", "trials": 4}, space=WIDTHS, objectives={"val_loss": "min", "parameters": "min"}
     )
@@ -67,7 +67,7 @@ def test_a_finished_study_opens_again(finished: StudyResult) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupted_study_goes_on(local_ray: None, tmp_path: Path) -> None:
+def test_an_interrupted_study_goes_on(tmp_path: Path) -> None:
     study = digits_study(
         {"sampler": "grid", "trials": 4},
         space=WIDTHS,
@@ -83,7 +83,7 @@ def test_an_interrupted_study_goes_on(local_ray: None, tmp_path: Path) -> None:
     assert result.best.value == max(t.values[0] for t in result.frozen_trials)
 
 
-def test_unknown_objectives_leave_nothing(local_ray: None, tmp_path: Path) -> None:
+def test_unknown_objectives_leave_nothing(tmp_path: Path) -> None:
     study = digits_study(objectives={"val_acuracy": "max"})
     with pytest.raises(
         StudyError, match=r"^objectives: unknown objective 'val_acuracy'; did you mean 'val_accuracy'\?"

@@ -52,8 +52,8 @@ def check(result: StudyResult, trials: int = POPULATION) -> list[list[Any]]:
 
 
 @pytest.mark.slow
-def test_two_populations_in_cohorts_of_their_own(local_ray: None, tmp_path: Path) -> None:
-    result = run(study(trials=2 * POPULATION), out=tmp_path / "out")
+def test_two_populations_in_stacks_of_their_own(local_ray: None, tmp_path: Path) -> None:
+    result = run(study(trials=2 * POPULATION), out=tmp_path / "out", engine="inline")
     assert check(result, 2 * POPULATION)
     again = run(study(trials=2 * POPULATION), out=tmp_path / "again")
     assert [t.values for t in again.frozen_trials] == [t.values for t in result.frozen_trials]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,20 @@ from typer.testing import CliRunner
 
 import cluster.refit
 from cluster.cli import app
+from cluster.loop import Engine
 from cluster.prepared import FOLDS, REFIT, prepare
 from cluster.runner import resume, run
 from search_spaces.errors import DataError
 from search_spaces.study.study import Study
 from tests.cluster.study_files import digits_study, shipped_on
+from tests.trainables.refits import refitted, trained
 from trainables.data.dataset import Dataset, Pair
 from trainables.data.folds import k_folds, refit_split
-from trainables.plan import Data, Plan
-from trainables.refit import Refit, cross_validate, joined, networks_of, train_refit
+from trainables.messages import Leg, Report
+from trainables.plan import Plan
+from trainables.refit import cross_validated_metrics, networks_of
 from trainables.stack.rng import root_key
 from trainables.tasks.digits import Digits
-
-CPU = torch.device("cpu")
 
 
 class Recorded(Digits):
@@ -51,7 +53,7 @@ class Recorded(Digits):
 
 
 @pytest.mark.parametrize("track_test", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_the_test_split_is_read_once_after_the_last_trial(local_ray: None, track_test: bool, tmp_path: Path) -> None:
+def test_the_test_split_is_read_once_after_the_last_trial(track_test: bool, tmp_path: Path) -> None:
     study = digits_study({"trials": 4}, refit={"seeds": 2, "epochs": 2, "track_test": track_test})
     result = run(study, out=tmp_path / "out", task=Recorded(tmp_path / "log"))
     ((process, when),) = (line.split() for line in (tmp_path / "log").read_text().splitlines())
@@ -61,7 +63,7 @@ def test_the_test_split_is_read_once_after_the_last_trial(local_ray: None, track
     assert result.refit.test["accuracy"] > 0.1
 
 
-def test_a_broken_test_split_costs_no_trial(local_ray: None, tmp_path: Path) -> None:
+def test_a_broken_test_split_costs_no_trial(tmp_path: Path) -> None:
     task = Recorded(tmp_path / "log", broken=True)
     study = digits_study({"trials": 4}, refit={"epochs": 2})
     with pytest.raises(
@@ -76,7 +78,7 @@ def test_a_broken_test_split_costs_no_trial(local_ray: None, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_cross_validation_of_the_chosen_configuration(local_ray: None, tmp_path: Path) -> None:
+def test_cross_validation_of_the_chosen_configuration(tmp_path: Path) -> None:
     study = digits_study({"trials": 2}, refit={"epochs": 2, "folds": 3, "validation": 0.1, "subset": 600})
     result = run(study, out=tmp_path / "out")
     kfold = json.loads((tmp_path / "out" / "best" / "metrics.json").read_text())["kfold"]
@@ -85,8 +87,8 @@ def test_cross_validation_of_the_chosen_configuration(local_ray: None, tmp_path:
     split = refit_split(prepared.dataset, study.refit, 0)
     splits = k_folds(prepared.dataset, 3, 0, np.concatenate([split.train, split.validation]))
     plan = Plan(splits, study.task_options.epochs, root_key(study.search.seed, FOLDS))
-    data = Data.on(CPU, prepared.inputs, prepared.targets)
-    assert kfold == pytest.approx(cross_validate(prepared.task, data, plan, result.best.params), rel=1e-4)
+    reports = trained(prepared.task, (prepared.inputs, prepared.targets), plan, result.best.params, [0])
+    assert kfold == pytest.approx(cross_validated_metrics(reports, result.best.params), rel=1e-4)
     shown = CliRunner().invoke(app, ["show", str(tmp_path / "out")]).output
     for name, value in kfold.items():
         assert f"kfold {name} {value:.5g}" in shown
@@ -97,13 +99,20 @@ def test_convolutional_seeds_are_spread_over_workers(
     local_ray: None, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts: list[int] = []
+    original = cluster.refit.train_legs
 
-    def counted(refits: list[Refit]) -> Refit:
-        parts.extend(len(refit.states) for refit in refits)
-        return joined(refits)
+    def counted(engine: Engine, legs: Sequence[Leg], note: Callable[[Report], None]) -> list[Report]:
+        parts.extend(len(leg.trials) for leg in legs)
+        return original(engine, legs, note)
 
-    monkeypatch.setattr(cluster.refit, "joined", counted)
-    small: dict[str, Any] = {"space.filters_1": 2, "space.filters_2": 3, "refit.seeds": 3, "task_options.epochs": 1}
+    monkeypatch.setattr(cluster.refit, "train_legs", counted)
+    small: dict[str, Any] = {
+        "resources.engine": "ray_tune",
+        "space.filters_1": 2,
+        "space.filters_2": 3,
+        "refit.seeds": 3,
+        "task_options.epochs": 1,
+    }
     study: Study = shipped_on(tiny_data, "usps", "quick", small)
     result = run(study, out=tmp_path / "out")
     assert parts == [1, 1, 1]
@@ -114,8 +123,8 @@ def test_convolutional_seeds_are_spread_over_workers(
         root_key(study.search.seed, REFIT),
         keep_best=True,
     )
-    data = Data.on(CPU, prepared.inputs, prepared.targets)
-    together = train_refit(prepared.task, data, plan, result.best.params, range(3))
+    data = (prepared.inputs, prepared.targets)
+    together = refitted(prepared.task, data, plan, result.best.params, range(3))
     for own, expected in zip(
         result.refit.networks, networks_of(prepared.task, result.best.params, together.states), strict=True
     ):

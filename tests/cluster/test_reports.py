@@ -12,9 +12,10 @@ from cluster.prepared import REFIT, prepare
 from cluster.runner import run
 from search_spaces.study.study import Study, shipped_studies
 from tests.cluster.study_files import shipped_on
+from tests.trainables.refits import refitted
 from trainables.data.folds import refit_split
 from trainables.plan import Data, Plan
-from trainables.refit import evaluate, networks_of, train_refit
+from trainables.refit import evaluate, networks_of
 from trainables.stack.rng import root_key
 
 MANCINI = {"optimizer": "adam", "activation": "leaky_relu", "lr": 0.006, "l2": 0.0002}
@@ -40,11 +41,11 @@ def test_regression_random_matches_the_report(local_ray: None, data_dir: Path, t
     study = Study.load("regression_random")
     found = run(study, out=tmp_path / "out", data=data_dir).refit
     prepared = prepare(study.model_copy(update={"data_dir": str(data_dir)}))
-    data = Data.on(torch.device("cpu"), prepared.inputs, prepared.targets)
     split = refit_split(prepared.dataset, study.refit, 0)
     plan = Plan([split], 150, root_key(study.search.seed, REFIT), keep_best=True)
     params = {**MANCINI, "batch_size": found.params["batch_size"]}
-    reported = train_refit(prepared.task, data, plan, params, range(study.refit.seeds))
+    arrays = (prepared.inputs, prepared.targets)
+    reported = refitted(prepared.task, arrays, plan, params, range(study.refit.seeds))
     test = prepared.dataset.read_test() or (np.empty(0), np.empty(0))
     rows = Data.on(torch.device("cpu"), *test)
     theirs = evaluate(prepared.task, networks_of(prepared.task, params, reported.states), rows.inputs, rows.targets)

@@ -7,15 +7,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.search_alone import search_alone
 from cluster.prepared import prepare
-from cluster.recorder import Listener
-from cluster.search import search
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase
-from search_spaces.trials.journal import open_storage
-from search_spaces.trials.objectives import Objective
-from search_spaces.trials.proposer import Proposer
-from search_spaces.trials.study_dir import StudyDir
 from tests.cluster.study_files import digits_study
 
 GRID = {"width": [8, 16], "lr": [0.01, 0.03], "dropout": [0.0, 0.2]}
@@ -34,12 +28,10 @@ def _study(sampler: str, concurrency: int, stopping: str) -> Study:
     return digits_study(search, **sections)
 
 
-def _trials(study: Study, folder: Path) -> list[tuple[Any, ...]]:
+def _trials(study: Study, folder: Path, engine: str = "ray_tune") -> list[tuple[Any, ...]]:
     """The search alone, without the refit."""
-    prepared, made = prepare(study), StudyDir.create(folder, study)
-    database = TrialDatabase(open_storage(made.journal, None), study.name, [Objective()], prepared.rung_epochs)
-    search(made, prepared, database, Proposer(study, database), Listener())
-    return [(t.number, t.state, t.params, t.value, t.intermediate_values) for t in database.trials()]
+    found = search_alone(prepare(study), folder, engine).trials()
+    return [(t.number, t.state, t.params, t.value, t.intermediate_values) for t in found]
 
 
 QUICK = {("random", "asha"), ("tpe", "none")}
@@ -51,13 +43,15 @@ CASES = [
 
 
 @pytest.mark.parametrize(("sampler", "stopping"), CASES)
-def test_one_at_a_time(local_ray: None, tmp_path: Path, sampler: str, stopping: str) -> None:
+def test_one_at_a_time(tmp_path: Path, sampler: str, stopping: str) -> None:
     study = _study(sampler, 1, stopping)
-    assert _trials(study, tmp_path / "a") == _trials(study, tmp_path / "b")
+    assert _trials(study, tmp_path / "a", "inline") == _trials(study, tmp_path / "b", "inline")
 
 
 @pytest.mark.parametrize("concurrency", [4, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sampler", ["random", pytest.param("grid", marks=pytest.mark.slow)])
-def test_at_any_concurrency(local_ray: None, tmp_path: Path, sampler: str, concurrency: int) -> None:
+def test_at_any_concurrency_and_on_both_engines(
+    local_ray: None, tmp_path: Path, sampler: str, concurrency: int
+) -> None:
     study = _study(sampler, concurrency, "none")
-    assert _trials(study, tmp_path / "a") == _trials(study, tmp_path / "b")
+    assert _trials(study, tmp_path / "a") == _trials(study, tmp_path / "b", "inline")

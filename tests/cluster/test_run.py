@@ -16,12 +16,14 @@ from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 from analysis.result import StudyResult
 from cluster.runner import resume, run
 from search_spaces.errors import OutputError
-from tests.cluster.study_files import SPACE, digits_study
+from tests.cluster.study_files import ON_RAY, SPACE, digits_study
 
 
 @pytest.fixture(scope="module")
 def finished(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
-    study = digits_study({"trials": 8}, refit={"seeds": 3}, early_stopping={"asha": {"grace_period": 2}})
+    study = digits_study(
+        {"trials": 8}, refit={"seeds": 3}, early_stopping={"asha": {"grace_period": 2}}, resources=ON_RAY
+    )
     return run(study, out=tmp_path_factory.mktemp("run") / "small")
 
 
@@ -108,7 +110,7 @@ def test_what_cannot_begin_leaves_nothing(local_ray: None, tmp_path: Path) -> No
     assert not (tmp_path / "x").exists()
 
 
-def test_a_database_never_mixes_two_studies_of_one_name(local_ray: None, tmp_path: Path) -> None:
+def test_a_database_never_mixes_two_studies_of_one_name(tmp_path: Path) -> None:
     study = digits_study({"trials": 2}, database=f"sqlite:///{tmp_path / 'all.db'}", task_options={"epochs": 1})
     before = run(study, out=tmp_path / "a").summary()
     with pytest.raises(OutputError, match="already holds trials of a study named 'small'; give this one another name"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,6 @@ from cluster.runner import run
 from search_spaces.study.study import shipped_studies
 from tests.cluster.study_files import shipped_on
 
-ONE_WORKER = {"resources.cpu": min(2, os.cpu_count() or 1)}
-"""To start a worker takes longer than these studies."""
-
 QUICK = {"usps", "digits_population"}
 """A study of one trial, and a population."""
 
@@ -22,9 +18,9 @@ QUICK = {"usps", "digits_population"}
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in shipped_studies()]
 )
-def test_a_shipped_study_runs(local_ray: None, name: str, tiny_data: Path, tmp_path: Path) -> None:
+def test_a_shipped_study_runs(name: str, tiny_data: Path, tmp_path: Path) -> None:
     few = {"task_options.epochs": 10, "refit.epochs": 10} if name.startswith("regression") else {}
-    study = shipped_on(tiny_data, name, "quick", {**few, **ONE_WORKER})
+    study = shipped_on(tiny_data, name, "quick", few)
     result = run(study, out=tmp_path / "out")
     assert result.state == "finished"
     assert len(result.trials) == study.trials

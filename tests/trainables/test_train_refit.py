@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
 from search_spaces.errors import SearchFailed
-from tests.trainables.builders import CPU, Curve, data_of
+from tests.trainables.builders import Curve, data_of
+from tests.trainables.refits import refitted
 from trainables.data.folds import Split
-from trainables.messages import Job, Leg, Report
 from trainables.plan import Plan
-from trainables.refit import Refit, collected, evaluate, networks_of, predict, summary
-from trainables.worker import Worker
+from trainables.refit import evaluate, networks_of, predict, summary
 
 TASK, DATA = Curve(), data_of(Curve(), torch.float32)
+ARRAYS = (DATA.inputs.numpy(), DATA.targets.numpy())
 HELD = Split(np.arange(30), np.arange(30, 40))
 ALL = Split(np.arange(40), np.arange(0))
 
@@ -26,18 +24,8 @@ def plan(split: Split) -> Plan:
     return Plan([split], 8, key=0, keep_best=True)
 
 
-def refitted(one: Plan, params: dict[str, Any], seeds: range) -> Refit:
-    """As a worker trains it."""
-    worker = Worker(Job(TASK, DATA.inputs.numpy(), DATA.targets.numpy(), one), CPU)
-    worker.begin(Leg(-1, tuple((seed, params) for seed in seeds), 0, one.epochs, plan=one))
-    reports: list[Report] = []
-    while not (reports and reports[-1].done):
-        reports.append(worker.step())
-    return collected(reports, params, (), len(one.splits[0].validation) > 0)
-
-
 def test_with_held_out_rows_the_best_epoch_is_kept() -> None:
-    refit = refitted(plan(HELD), {"lr": 0.05}, range(3))
+    refit = refitted(TASK, ARRAYS, plan(HELD), {"lr": 0.05}, range(3))
     best = [min(r["validation_loss"] for r in refit.history if r["seed"] == seed) for seed in range(3)]
     measured = evaluate(TASK, networks_of(TASK, refit.params, refit.states), DATA.inputs[30:], DATA.targets[30:])
     assert measured["loss"] == pytest.approx(float(np.median(best)), rel=1e-5)
@@ -47,12 +35,12 @@ def test_with_held_out_rows_the_best_epoch_is_kept() -> None:
 
 
 def test_without_them_the_last() -> None:
-    refit = refitted(plan(ALL), {"lr": 0.05}, range(1))
+    refit = refitted(TASK, ARRAYS, plan(ALL), {"lr": 0.05}, range(1))
     assert set(refit.history[0]) == {"seed", "epoch", "train_loss", "lr"}
 
 
 def test_networks_are_rebuilt_and_evaluated_together() -> None:
-    refit = refitted(plan(ALL), {"lr": 0.05, "dropout": 0.3}, range(2))
+    refit = refitted(TASK, ARRAYS, plan(ALL), {"lr": 0.05, "dropout": 0.3}, range(2))
     networks = networks_of(TASK, refit.params, refit.states)
     outputs = predict(networks, DATA.inputs)
     assert outputs.shape == (2, 40, 1)
@@ -64,7 +52,7 @@ def test_networks_are_rebuilt_and_evaluated_together() -> None:
 
 def test_a_refit_without_any_network_fails() -> None:
     with pytest.raises(SearchFailed, match="^the refit of .* failed: the loss is not finite after epoch"):
-        refitted(plan(HELD), {"lr": 1e30, "optimizer": "sgd"}, range(2))
+        refitted(TASK, ARRAYS, plan(HELD), {"lr": 1e30, "optimizer": "sgd"}, range(2))
 
 
 def test_summary_of_one_network() -> None:

@@ -39,7 +39,11 @@ class Progress(Listener):
 
 
 def search_alone(
-    prepared: Prepared, folder: Path, engine: str = "inline", listener: Listener | None = None
+    prepared: Prepared,
+    folder: Path,
+    engine: str = "inline",
+    listener: Listener | None = None,
+    workers: int | None = None,
 ) -> TrialDatabase:
     """Search a study in a folder, or go on with it; returns its trials.
 
@@ -48,6 +52,7 @@ def search_alone(
         folder: of the study; its journal and checkpoints are written there.
         engine: as in ``resources.engine``.
         listener: who watches.
+        workers: most of them at a time.
     """
     study, made, task = prepared.study, StudyDir(folder), prepared.task
     listener = listener or Listener()
@@ -65,7 +70,7 @@ def search_alone(
 
             search_by_ray(made, prepared, proposer, place, recorder)
         else:
-            with place.engine(prepared.job(), study.concurrency(place.workers)) as opened:
+            with place.engine(prepared.job(), workers or study.concurrency(place.workers)) as opened:
                 search(prepared, known, proposer, recorder, opened)
     return database
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     SerializeAsAny,
@@ -23,14 +22,7 @@ from search_spaces.choosing.rungs import Rule
 from search_spaces.choosing.samplers import SAMPLERS, Random, Sampler
 from search_spaces.choosing.stopping import Asha, Hyperband, Median, Stopping
 from search_spaces.study.fields import Count, Folds, Members, OpenShare, Section, Seed, absolute_url, known
-
-
-class OptionsError(ValueError):
-    """Options that break a rule of the section ``model``, which another key of the file chose."""
-
-    def __init__(self, error: ValidationError, model: type[BaseModel]) -> None:
-        super().__init__(str(error))
-        self.error, self.model = error, model
+from search_spaces.study.messages import OptionsError
 
 
 class TaskOptions(Section):
@@ -107,7 +99,7 @@ class Search(Section):
         default="random", description="who chooses the next trial"
     )
     options: SerializeAsAny[Sampler] = Field(
-        default_factory=dict, validate_default=True, description="the sampler's own, as listed with each sampler below"
+        default={}, validate_default=True, description="the sampler's own, as listed with each sampler below"
     )
     pbt: Pbt | None = Field(default=None, description="train the trials as populations")
     trials: Count | None = Field(
@@ -124,7 +116,7 @@ class Search(Section):
         "a generation for genetic, and else as many as make large cohorts",
     )
     enqueue: list[dict[str, Any]] = Field(
-        default_factory=list,
+        default=[],
         description="configurations that are tried first; parameters that one leaves out are sampled; not with grid",
     )
     warm_start: Annotated[str, Field(min_length=1)] | None = Field(
@@ -191,7 +183,7 @@ class Refit(Section):
         default=False, description="measure the test metrics after every epoch, to look at; nothing is chosen by them"
     )
     params: dict[str, Any] = Field(
-        default_factory=dict,
+        default={},
         description="hyperparameters that replace those of the best trial, such as a schedule that short trials cannot judge",
     )
     folds: Folds | None = Field(

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from search_spaces.choosing.samplers import SAMPLERS
-from search_spaces.entry import Choices, Constant, Range
+from search_spaces.entry import Choices, Constant, Entry, Range
 from search_spaces.study.messages import Schema, branches, in_words, one_of
 from search_spaces.study.study import Study
 from trainables.layers.augment import Augmentation
@@ -147,7 +147,12 @@ def reference_page() -> str:
     chapters = [key for key in keys if key.sections or key.key == "space"]
     rows = [(f"[`{key.key}`](#{key.key})", *key.row[1:]) if key in chapters else key.row for key in keys]
     rows.append(
-        ("`profiles`", "mapping", "none", "changes by name; `--profile NAME` makes them before the study is read")
+        (
+            "`profiles`",
+            "mapping",
+            "none",
+            "sets of changes by name, each from dotted keys to values; `--profile NAME` makes them",
+        )
     )
     parts = [INTRO, "## The study file", _example(""), table(rows)]
     for key in chapters:
@@ -175,11 +180,11 @@ def _chapter(section: Option, root: Schema) -> Iterator[str]:
 def _space() -> Iterator[str]:
     yield SPACE
     yield _example("space")
-    for kind in (Range, Choices, Constant):
+    for kind in (Range, Choices, Constant, Entry):
         schema = kind.model_json_schema()
         yield prose(schema)
-        when, *own = (option.row for option in options(schema, "space.<name>."))
-        yield table([*own, when])
+        rows = {option.key: option.row for option in options(schema, "space.<name>.")}
+        yield table(rows.values() if kind is Entry else [row for key, row in rows.items() if not key.endswith(".when")])
 
 
 def _samplers() -> Iterator[str]:
@@ -194,9 +199,9 @@ def _samplers() -> Iterator[str]:
 
 def _tasks() -> Iterator[str]:
     """Every task; before the first task of a family, what the family has in common."""
-    shown: set[type[Task]] = {Task}
+    shown: set[Any] = {Task}
     for name, kind in TASKS.items():
-        family: type[Task] = kind.__mro__[1]
+        family: Any = kind.__mro__[1]
         if family not in shown:
             names = [f"`{other}`" for other, one in TASKS.items() if issubclass(one, family)]
             yield from _task(f"{', '.join(names)} in common", family, Task)
@@ -204,7 +209,7 @@ def _tasks() -> Iterator[str]:
         yield from _task(f"`{name}`", kind, family)
 
 
-def _task(title: str, kind: type[Task], family: type[Task]) -> Iterator[str]:
+def _task(title: str, kind: Any, family: Any) -> Iterator[str]:
     """A task's description, its options and the hyperparameters that are not the family's."""
     schema = options_of(kind).model_json_schema()
     yield f"### {title}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Annotated, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -49,11 +50,16 @@ When = Annotated[dict[str, tuple[Any, ...]], BeforeValidator(_when)]
 
 
 class Entry(Section):
-    """What every kind of entry may have."""
+    """Every entry may have conditions."""
 
     when: When = Field(
-        {}, description="other parameters, each with the value or list of values beside which this one exists"
+        {}, description="other parameters, each with the value or list of values for which this one exists"
     )
+
+    @property
+    @abstractmethod
+    def distribution(self) -> BaseDistribution:
+        """What Optuna draws from."""
 
 
 class Choices(Entry):
@@ -65,7 +71,7 @@ class Choices(Entry):
 
     @property
     def distribution(self) -> BaseDistribution:
-        """As Optuna has it."""
+        """See :class:`Entry`."""
         return CategoricalDistribution(self.choices)
 
 
@@ -76,7 +82,7 @@ class Constant(Entry):
 
     @property
     def distribution(self) -> BaseDistribution:
-        """As Optuna has it."""
+        """See :class:`Entry`."""
         return CategoricalDistribution([self.value])
 
 
@@ -112,7 +118,7 @@ class Range(Entry):
 
     @property
     def distribution(self) -> BaseDistribution:
-        """As Optuna has it."""
+        """See :class:`Entry`."""
         low, high, step = self.low, self.high, self.step
         if all(isinstance(v, int) for v in (low, high, 1 if step is None else step)):
             return IntDistribution(low, high, log=self.log, step=1 if step is None else step)

@@ -14,13 +14,16 @@ from pydantic import Field
 from cluster.cli import reference
 from cluster.reference import COMMAND, EXAMPLES, Option, in_yaml, options, reference_page
 from search_spaces.choosing.samplers import SAMPLERS
+from search_spaces.entry import Choices, Constant, Range
 from search_spaces.errors import StudyError
 from search_spaces.study.fields import Section, Share
 from search_spaces.study.messages import in_words
 from search_spaces.study.study import Study
 from search_spaces.study.yaml_file import parse_yaml
-from trainables.recipe import check_space
-from trainables.tasks import make_task
+from trainables.layers.augment import Augmentation
+from trainables.options import options_of
+from trainables.recipe import Recipe, check_space
+from trainables.tasks import TASKS, make_task
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
 VALID: dict[str, Any] = {
@@ -121,6 +124,13 @@ def test_every_option_is_described(where: str) -> None:
     option = OPTIONS[where][1]
     assert option.meaning and not option.meaning.endswith("."), f"{where}: needs a Field(description=...)"
     assert all(option.row)
+
+
+@pytest.mark.parametrize("model", [Recipe, Augmentation, Range, Choices, Constant, *map(options_of, TASKS.values())])
+def test_hyperparameters_entries_and_options_of_tasks_are_described(model: type[Section]) -> None:
+    schema = model.model_json_schema()
+    assert schema["description"]
+    assert all(option.meaning and not option.meaning.endswith(".") for option in options(schema))
 
 
 @pytest.mark.parametrize(("where", "value"), OUTSIDE)

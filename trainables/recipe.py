@@ -24,35 +24,39 @@ class Recipe(Section, strict=True, allow_inf_nan=False):
     """How one trial is trained."""
 
     optimizer: Annotated[str, known("optimizer", OPTIMIZERS)] = Field(
-        "adam", description="the algorithm, as `torch.optim` defines it"
+        default="adam", description="the algorithm, as `torch.optim` defines it"
     )
-    lr: Annotated[float, Field(gt=0)] = Field(1e-3, description="learning rate")
+    lr: Annotated[float, Field(gt=0)] = Field(default=1e-3, description="learning rate")
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(
-        32, description="rows per optimizer step; `full` takes all training rows at once"
+        default=32, description="rows per optimizer step; `full` takes all training rows at once"
     )
     weight_decay: NotNegative = Field(
-        0.0, description="as `torch.optim` applies it: decoupled for adamw, added to the gradient for the others"
+        default=0.0,
+        description="as `torch.optim` applies it: decoupled for adamw, added to the gradient for the others",
     )
     l2: NotNegative = Field(
-        0.0, description="adds this times the sum of squared weights to the loss; biases and other vectors do not count"
+        default=0.0,
+        description="adds this times the sum of squared weights to the loss; biases and other vectors do not count",
     )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="share of the last step that the next one keeps"
+        default=0.0, description="share of the last step that the next one keeps"
     )
-    nesterov: bool = Field(False, description="use Nesterov's momentum")
+    nesterov: bool = Field(default=False, description="use Nesterov's momentum")
     schedule: Annotated[str, known("schedule", SCHEDULES)] = Field(
-        "constant",
+        default="constant",
         description="how the learning rate changes over the epochs; `plateau` lowers it when the validation loss stops "
         "improving (`ReduceLROnPlateau`)",
     )
     gamma: Annotated[float, Field(ge=0, le=1)] = Field(
-        1.0, description="the learning rate is multiplied by this after each epoch"
+        default=1.0, description="the learning rate is multiplied by this after each epoch"
     )
     factor: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="the learning rate is multiplied by this when the loss stops improving"
+        default=0.1, description="the learning rate is multiplied by this when the loss stops improving"
     )
-    plateau_patience: Epochs = Field(10, description="epochs without improvement that are waited for before that")
-    cooldown: Epochs = Field(0, description="epochs after that during which no waiting is counted")
+    plateau_patience: Epochs = Field(
+        default=10, description="epochs without improvement that are waited for before that"
+    )
+    cooldown: Epochs = Field(default=0, description="epochs after that during which no waiting is counted")
 
     @classmethod
     def of(cls, params: Mapping[str, Any], parents: Sequence[str] = ()) -> Recipe:

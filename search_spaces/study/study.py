@@ -38,18 +38,19 @@ class Study(Section):
     """
 
     name: Name = Field(
-        "study", description="of the study and its folder; by default the name of its file, and of the profile"
+        "study",
+        description="name of the study and of its folder; by default that of the file, followed by that of the profile",
     )
     task: Annotated[str, Field(min_length=1)] = Field(description="a shipped task, or `module:Class` of your own")
     module_dir: str | None = Field(None, description="folder of your own task's module; by default the study file's")
     data_dir: str | None = Field(None, description="folder of the task's data; `--data` replaces it")
     task_options: TaskOptions = TaskOptions()
-    space: dict[str, Any] = Field({}, description="What is searched: hyperparameters by name")
+    space: dict[str, Any] = Field({}, description="what is searched: hyperparameters by name")
     search: Search = Field(default_factory=Search)
     objectives: dict[str, Mode] = Field(
         {},
-        description="what is optimised, each min or max, in place of the task's own metric: validation metrics "
-        "(val_loss), parameters, seconds. By the first one epochs and the best trial are chosen",
+        description="what to optimise in place of the task's own metric, each `min` or `max`: validation metrics such as "
+        "`val_loss`, `parameters`, `seconds`; the first one also chooses the best epoch and the best trial",
     )
     limits: Limits = Limits()
     early_stopping: EarlyStopping = EarlyStopping()

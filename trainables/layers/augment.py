@@ -25,18 +25,21 @@ class Augmentation(Section, strict=True):
     Rotation, flip and shift are one affine map per image, sampled bilinearly, with black outside.
     """
 
-    rotation: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="largest angle in degrees, to either side")
-    flip: Share = Field(0.0, description="probability of a horizontal flip")
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(
+        default=0.0, description="largest angle in degrees, to either side"
+    )
+    flip: Share = Field(default=0.0, description="probability of a horizontal flip")
     crop: Annotated[int, Field(ge=0)] = Field(
-        0, description="largest shift in pixels, in each direction: a random crop of the image padded by so much"
+        default=0,
+        description="largest shift in pixels, in each direction: a random crop of the image padded by so much",
     )
     erase: Share = Field(
-        0.0,
+        default=0.0,
         description="probability that a random rectangle is blackened (Zhong et al., "
         '"Random erasing data augmentation", AAAI 2020)',
     )
     augment: Share = Field(
-        1.0, description="probability that an image is changed at all; below 1 the network also sees originals"
+        default=1.0, description="probability that an image is changed at all; below 1 the network also sees originals"
     )
 
 

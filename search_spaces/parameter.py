@@ -75,9 +75,18 @@ def parse_parameter(name: str, spec: object) -> Parameter:
     """
     if not isinstance(spec, Mapping):
         spec = {"choices" if isinstance(spec, list) else "value": spec}
-    kind = Choices if "choices" in spec else Constant if "value" in spec else Range
+    kind: type[Choices | Constant | Range] = Choices if "choices" in spec else Constant if "value" in spec else Range
     entry = made(kind, spec, parents=("space", name))
-    return Parameter(name, entry.distribution, entry.when)
+    return Parameter(name, _distribution(entry), entry.when)
+
+
+def _distribution(entry: Choices | Constant | Range) -> BaseDistribution:
+    if isinstance(entry, Choices | Constant):
+        return CategoricalDistribution(entry.choices if isinstance(entry, Choices) else [entry.value])
+    low, high, step, log = entry.low, entry.high, entry.step, entry.log
+    if isinstance(low, int) and isinstance(high, int) and isinstance(step, int | None):
+        return IntDistribution(low, high, log=log, step=step or 1)
+    return FloatDistribution(float(low), float(high), log=log, step=None if step is None else float(step))
 
 
 def _same(a: Scalar, b: Scalar) -> bool:

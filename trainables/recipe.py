@@ -9,34 +9,30 @@ from pydantic import Field
 
 from search_spaces.errors import StudyError, TaskError, unknown
 from search_spaces.space import Space
-from search_spaces.study.fields import Section, known
+from search_spaces.study.fields import NotNegative, Section, Share, known
 from search_spaces.study.messages import made
 from trainables.task import Task
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "radam", "rmsprop", "adadelta")
 SCHEDULES = ("constant", "exponential", "plateau", "cosine")
 
-NotNegative = Annotated[float, Field(ge=0)]
 Epochs = Annotated[int, Field(ge=0)]
 
 
 class Recipe(Section, strict=True, allow_inf_nan=False):
     """How one trial is trained."""
 
-    optimizer: Annotated[str, known("optimizer", OPTIMIZERS)] = Field(
-        default="adam", description="the algorithm, as `torch.optim` defines it"
-    )
+    optimizer: Annotated[str, known("optimizer", OPTIMIZERS)] = Field(default="adam", description="as in `torch.optim`")
     lr: Annotated[float, Field(gt=0)] = Field(default=1e-3, description="learning rate")
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = Field(
-        default=32, description="rows per optimizer step; `full` takes all training rows at once"
+        default=32, description="rows per step of the optimizer; `full` takes all training rows"
     )
     weight_decay: NotNegative = Field(
-        default=0.0,
-        description="as `torch.optim` applies it: decoupled for adamw, added to the gradient for the others",
+        default=0.0, description="as in `torch.optim`: decoupled for adamw, added to the gradient for the others"
     )
     l2: NotNegative = Field(
         default=0.0,
-        description="adds this times the sum of squared weights to the loss; biases and other vectors do not count",
+        description="factor of the sum of squared weights in the loss; biases and other vectors do not count",
     )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="share of the last step that the next one keeps"
@@ -44,19 +40,15 @@ class Recipe(Section, strict=True, allow_inf_nan=False):
     nesterov: bool = Field(default=False, description="use Nesterov's momentum")
     schedule: Annotated[str, known("schedule", SCHEDULES)] = Field(
         default="constant",
-        description="how the learning rate changes over the epochs; `plateau` lowers it when the validation loss stops "
-        "improving (`ReduceLROnPlateau`)",
+        description="learning rate over the epochs; `plateau` lowers it when the validation loss stops improving, as "
+        "`ReduceLROnPlateau` does",
     )
-    gamma: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=1.0, description="the learning rate is multiplied by this after each epoch"
-    )
+    gamma: Share = Field(default=1.0, description="factor of the learning rate after each epoch")
     factor: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.1, description="the learning rate is multiplied by this when the loss stops improving"
+        default=0.1, description="factor of the learning rate when the loss stops improving"
     )
-    plateau_patience: Epochs = Field(
-        default=10, description="epochs without improvement that are waited for before that"
-    )
-    cooldown: Epochs = Field(default=0, description="epochs after that during which no waiting is counted")
+    plateau_patience: Epochs = Field(default=10, description="epochs without improvement before the rate is lowered")
+    cooldown: Epochs = Field(default=0, description="epochs after that in which patience does not count")
 
     @classmethod
     def of(cls, params: Mapping[str, Any], parents: Sequence[str] = ()) -> Recipe:

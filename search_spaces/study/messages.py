@@ -57,23 +57,23 @@ def one_line(error: ValidationError, model: type[BaseModel], parents: Sequence[s
     """
     errors = error.errors()
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    # A union adds the names of its branches to the location; a user's keys never hold these signs.
-    own = [part for part in first["loc"] if not set("-[") & set(str(part))]
-    keys = [*parents, *map(str, own)]
+    kind, cause, got = first["type"], first.get("ctx", {}).get("error"), f"got {first['input']!r}"
+    root = model.model_json_schema()
+    own, here = _follow(first["loc"], root)
+    keys = [*parents, *own]
     where = re.sub(r"\.(\d+)", r"[\1]", ".".join(keys))
-    cause, got = first.get("ctx", {}).get("error"), f"got {first['input']!r}"
-    schema = model.model_json_schema()
+    valid = [key for one in branches(here, root) for key in one.get("properties", ())]
     if isinstance(cause, OptionsError):
         return one_line(cause.error, cause.model, keys)
-    if first["type"] == "extra_forbidden":
-        return f"{'.'.join(keys[:-1]) or 'study'}: {unknown('key', keys[-1], _keys_at(schema, own[:-1]))}"
-    if first["type"] == "missing":
+    if kind == "extra_forbidden":
+        return f"{where or 'study'}: {unknown('key', first['loc'][-1], valid)}"
+    if kind == "missing":
         return f"{where}: this key is required, and missing"
-    if first["type"] == "value_error":
+    if kind == "value_error":
         return f"{where}: {cause}"
-    if first["type"] == "model_type":
-        return f"{where}: must be a mapping with the keys {', '.join(_keys_at(schema, own))}, {got}"
-    words = in_words(_at(schema, own))
+    if kind == "model_type":
+        return f"{where}: must be a mapping with the keys {', '.join(valid)}, {got}"
+    words = in_words(here)
     return f"{where}: must be {'' if words.startswith('`') else 'a '}{words.replace('`', '')}, {got}"
 
 
@@ -86,23 +86,20 @@ def branches(schema: Schema, root: Schema) -> Iterator[Schema]:
             yield one
 
 
-def _at(root: Schema, loc: Sequence[str | int]) -> Schema:
-    """The part of a schema that describes the value at a location."""
-    here = root
+def _follow(loc: Sequence[str | int], root: Schema) -> tuple[list[str], Schema]:
+    """The keys in an error's location, and the schema of what they lead to; names of a union's branches are left out."""
+    keys, here = [], root
     for part in loc:
         for one in branches(here, root):
-            if part in one.get("properties", ()):
-                here = one["properties"][part]
-            elif isinstance(part, int) and "prefixItems" in one:
-                here = one["prefixItems"][part]
-            elif isinstance(part, int) or "properties" not in one:
-                here = one.get("items") or one.get("additionalProperties") or here
-    return here
-
-
-def _keys_at(root: Schema, loc: Sequence[str | int]) -> list[str]:
-    """Valid keys of the section at a location."""
-    return [key for one in branches(_at(root, loc), root) for key in one.get("properties", ())]
+            if isinstance(part, int):
+                below = one["prefixItems"][part] if "prefixItems" in one else one.get("items")
+            else:
+                below = one.get("properties", {}).get(part, one.get("additionalProperties"))
+            if isinstance(below, Mapping):
+                keys.append(str(part))
+                here = below
+                break
+    return keys, here
 
 
 def in_words(schema: Schema, ending: str = "") -> str:

@@ -27,6 +27,11 @@ UNIT = 100_000.0
 """Dollars in which losses are computed, so that they are near 1; metrics are in dollars."""
 
 LIKELIHOODS = ("squared", "gaussian")
+LIKELIHOOD = """`squared`: one output and the squared error; `gaussian`: two outputs, mean and standard deviation, and the
+Gaussian negative log-likelihood"""
+BETA = """with `gaussian`: each sample's loss is multiplied by its predicted variance to this power, without a gradient
+through it (Seitzer et al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022); 0 is the likelihood
+itself, which learns little from samples that it calls uncertain; 1 fits the mean as the squared error does"""
 SMALLEST_SD = 1e-2
 """Of a predicted standard deviation, in deviations of the training prices."""
 
@@ -52,24 +57,9 @@ class HousePrices(Task):
     @checked
     def __init__(
         self,
-        likelihood: Annotated[
-            str,
-            known("likelihood", LIKELIHOODS),
-            Field(
-                description="`squared`: one output and the squared error; `gaussian`: two outputs, mean and standard "
-                "deviation, and the Gaussian negative log-likelihood"
-            ),
-        ] = "squared",
+        likelihood: Annotated[str, known("likelihood", LIKELIHOODS), Field(description=LIKELIHOOD)] = "squared",
         split: Annotated[Seed, Field(description="seed of the split")] = 0,
-        beta: Annotated[
-            Share,
-            Field(
-                description="with `gaussian`: each sample's loss is multiplied by its predicted variance to this power, "
-                'without a gradient through it (Seitzer et al., "On the pitfalls of heteroscedastic uncertainty '
-                'estimation", ICLR 2022); 0 is the likelihood itself, which learns little from samples that it calls '
-                "uncertain; 1 fits the mean as the squared error does"
-            ),
-        ] = 0.0,
+        beta: Annotated[Share, Field(description=BETA)] = 0.0,
     ) -> None:
         if beta and likelihood != "gaussian":
             raise TaskError(f"task_options.beta: has no effect with likelihood '{likelihood}'")

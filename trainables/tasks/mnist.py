@@ -20,6 +20,8 @@ from trainables.tasks.images import ImageTask
 
 NARROWEST = 100
 PROFILES = ("free", "decreasing", "constant")
+MAT = "MATLAB file below the data folder to read instead, with `input_images` and `output_labels`; needs `test_share`"
+TEST_SHARE = "share of the training images that becomes the test split, in place of MNIST's own"
 
 
 class Mnist(ImageTask):
@@ -45,19 +47,8 @@ class Mnist(ImageTask):
     @checked
     def __init__(
         self,
-        mat: Annotated[
-            str | None,
-            Field(
-                description="MATLAB file below the data folder to read instead; holds `input_images`, `output_labels`"
-            ),
-        ] = None,
-        test_share: Annotated[
-            OpenShare | None,
-            Field(
-                description="share of the training images that becomes the test split, in place of MNIST's own; "
-                "required with `mat`, which has no test split"
-            ),
-        ] = None,
+        mat: Annotated[str | None, Field(description=MAT)] = None,
+        test_share: Annotated[OpenShare | None, Field(description=TEST_SHARE)] = None,
         test_seed: Annotated[Seed, Field(description="seed that chooses these images")] = 0,
     ) -> None:
         if mat is not None and test_share is None:

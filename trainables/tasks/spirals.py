@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from search_spaces.study.fields import Seed
+from search_spaces.study.fields import NotNegative, Seed
 from trainables.data.dataset import Dataset, Pair
 from trainables.layers.networks import mlp
 from trainables.options import checked
@@ -28,12 +28,7 @@ class Spirals(Task):
     @checked
     def __init__(
         self,
-        noise: Annotated[
-            float,
-            Field(
-                ge=0, strict=True, allow_inf_nan=False, description="standard deviation of the noise on a coordinate"
-            ),
-        ] = 0.4,
+        noise: Annotated[NotNegative, Field(description="standard deviation of the noise on a coordinate")] = 0.4,
         data_seed: Annotated[Seed, Field(description="seed of the generated points")] = 0,
     ) -> None:
         self.noise = noise

@@ -10,6 +10,7 @@ import yaml
 
 from search_spaces.choosing.samplers import SAMPLERS
 from search_spaces.entry import Choices, Constant, Entry, Range
+from search_spaces.study.fields import Section
 from search_spaces.study.messages import Schema, branches, in_words, one_of
 from search_spaces.study.study import Study
 from trainables.layers.augment import Augmentation
@@ -76,13 +77,12 @@ class Option:
         return f"`{self.key}`", in_words(self.schema), self.default, self.meaning
 
 
-def options(schema: Schema, prefix: str = "", deep: bool = True, root: Schema | None = None) -> Iterator[Option]:
-    """All keys of a section, each followed by those of the sections below it where ``deep``.
+def options(schema: Schema, prefix: str = "", root: Schema | None = None) -> Iterator[Option]:
+    """All keys of a section, each followed by those of the sections below it.
 
     Args:
         schema: of the section.
         prefix: what leads to its keys.
-        deep: whether to list the sections below it, too.
         root: the schema with the definitions that ``schema`` refers to; itself by default.
     """
     root = root or schema
@@ -97,8 +97,8 @@ def options(schema: Schema, prefix: str = "", deep: bool = True, root: Schema | 
             default = in_yaml(field["default"]) if "default" in field else "drawn at random"
         text = field if "description" in field else sections[0][1] if sections else {}
         yield Option(key, field, default, prose(text, short=True), sections)
-        for path, section in sections if deep else ():
-            yield from options(section, path + ".", root=root)
+        for path, section in sections:
+            yield from options(section, path + ".", root)
 
 
 def _sections(path: str, schema: Schema, root: Schema) -> Iterator[tuple[str, Schema]]:
@@ -130,10 +130,10 @@ def table(rows: Iterable[tuple[str, ...]], columns: tuple[str, ...] = COLUMNS) -
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def hyperparameters(schema: Schema) -> str:
+def hyperparameters(section: type[Section]) -> str:
     """A table of hyperparameters."""
     rows = []
-    for option in options(schema):
+    for option in options(section.model_json_schema()):
         other, values = NEEDS.get(option.key, ("", ()))
         needs = f"; only with `{other}` {one_of(sorted(values))}" if other else ""
         rows.append((*option.row[:3], option.meaning + needs))
@@ -142,25 +142,17 @@ def hyperparameters(schema: Schema) -> str:
 
 def reference_page() -> str:
     """The whole page."""
-    root = Study.model_json_schema()
-    keys = list(options(root, deep=False))
-    chapters = [key for key in keys if key.sections or key.key == "space"]
-    rows = [(f"[`{key.key}`](#{key.key})", *key.row[1:]) if key in chapters else key.row for key in keys]
-    rows.append(
-        (
-            "`profiles`",
-            "mapping",
-            "none",
-            "sets of changes by name, each from dotted keys to values; `--profile NAME` makes them",
-        )
-    )
-    parts = [INTRO, "## The study file", _example(""), table(rows)]
-    for key in chapters:
-        parts += [f"## {key.key}", *(_space() if key.key == "space" else _chapter(key, root))]
+    every = list(options(Study.model_json_schema()))
+    top = [option for option in every if "." not in option.key]
+    chapters = [option for option in top if option.sections or option.key == "space"]
+    rows = [(f"[`{one.key}`](#{one.key})", *one.row[1:]) if one in chapters else one.row for one in top]
+    profiles = ("`profiles`", "mapping", "none", "named changes, each from dotted keys to values; see `--profile`")
+    parts = [INTRO, "## The study file", _example(""), table([*rows, profiles])]
+    for one in chapters:
+        parts += [f"## {one.key}", *(_space() if one.key == "space" else _chapter(one, every))]
     parts += ["## Hyperparameters of training", "Every task understands these, in `space` and in `refit.params`."]
-    parts += [hyperparameters(Recipe.model_json_schema()), "## Tasks", TASK_INTRO, *_tasks()]
-    augmentation = Augmentation.model_json_schema()
-    parts += ["### Augmentation", prose(augmentation), hyperparameters(augmentation)]
+    parts += [hyperparameters(Recipe), "## Tasks", TASK_INTRO, *_tasks()]
+    parts += ["### Augmentation", prose(Augmentation.model_json_schema()), hyperparameters(Augmentation)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -168,11 +160,11 @@ def _example(key: str) -> str:
     return f"```yaml\n{EXAMPLES[key]}\n```"
 
 
-def _chapter(section: Option, root: Schema) -> Iterator[str]:
+def _chapter(section: Option, every: Iterable[Option]) -> Iterator[str]:
     yield prose(section.sections[0][1])
     if section.key in EXAMPLES:
         yield _example(section.key)
-    yield table(o.row for path, schema in section.sections for o in options(schema, path + ".", root=root))
+    yield table(option.row for option in every if option.key.startswith(section.key + "."))
     if section.key == "search":
         yield from _samplers()
 

@@ -37,5 +37,9 @@ def _arguments(constructor: Callable[..., None]) -> type[Section]:
     """The section that a constructor's arguments make, each annotated as a section's field is."""
     hints = get_type_hints(constructor, include_extras=True)
     _, *arguments = inspect.signature(constructor).parameters.values()
-    fields: dict[str, Any] = {one.name: (hints[one.name], one.default) for one in arguments if one.name in hints}
+    fields: dict[str, Any] = {
+        one.name: (hints[one.name], ... if one.default is one.empty else one.default)
+        for one in arguments
+        if one.name in hints
+    }
     return create_model("Options", __base__=Section, **fields)

@@ -139,12 +139,10 @@ class Cmaes(Sampler):
 
     learns: ClassVar[bool] = True
     n_startup_trials: Count = Field(1, description="trials drawn at random before the first generation")
-    popsize: Population | None = Field(
-        None, description="trials per generation; by default 4 + 3 ln(number of parameters)"
-    )
+    popsize: Population | None = Field(None, description="trials per generation; by default 4 + 3 ln(parameters)")
     use_separable_cma: bool = Field(False, description="keep the covariance diagonal, for many parameters")
-    with_margin: bool = Field(False, description="keep every value of a stepped range possible (CMA-ES with margin)")
-    lr_adapt: bool = Field(False, description="adapt the learning rate of CMA-ES, for noisy or multimodal problems")
+    with_margin: bool = Field(False, description="keep every value of a stepped range possible")
+    lr_adapt: bool = Field(False, description="adapt the learning rate, for noisy or multimodal problems")
     consider_pruned_trials: bool = Field(False, description="learn from trials that were stopped early, too")
 
     def draws(self, space: Space, seed: int) -> Draws:
@@ -179,14 +177,12 @@ class Genetic(Sampler):
         "uniform", description="how two parents are crossed"
     )
     crossover_probability: Share = Field(
-        0.9, description="probability that a child crosses two parents; otherwise it copies one"
+        0.9, description="probability of crossing two parents; otherwise a child copies one"
     )
     mutation_probability: Share | None = Field(
         None, description="probability that a parameter is drawn anew; by default 1 / number of parameters"
     )
-    elite_share: Share = Field(
-        1.0, description="largest share of the parents that may be older than the last generation"
-    )
+    elite_share: Share = Field(1.0, description="largest share of the parents that is older than the last generation")
 
     @property
     def generation(self) -> int | None:

@@ -25,14 +25,6 @@ NOUNS = {
 }
 
 
-class OptionsError(ValueError):
-    """Options that break a rule of the section ``model``, which another key of the file chose."""
-
-    def __init__(self, error: ValidationError, model: type[BaseModel]) -> None:
-        super().__init__(str(error))
-        self.error, self.model = error, model
-
-
 def made(
     model: type[Model],
     values: Mapping[Any, Any],
@@ -57,20 +49,18 @@ def one_line(error: ValidationError, model: type[BaseModel], parents: Sequence[s
     """
     errors = error.errors()
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    kind, cause, got = first["type"], first.get("ctx", {}).get("error"), f"got {first['input']!r}"
+    kind, got = first["type"], f"got {first['input']!r}"
     root = model.model_json_schema()
     own, here = _follow(first["loc"], root)
     keys = [*parents, *own]
     where = re.sub(r"\.(\d+)", r"[\1]", ".".join(keys))
     valid = [key for one in branches(here, root) for key in one.get("properties", ())]
-    if isinstance(cause, OptionsError):
-        return one_line(cause.error, cause.model, keys)
     if kind == "extra_forbidden":
         return f"{where or 'study'}: {unknown('key', first['loc'][-1], valid)}"
     if kind == "missing":
         return f"{where}: this key is required, and missing"
     if kind == "value_error":
-        return f"{where}: {cause}"
+        return f"{where}: {first['ctx']['error']}"
     if kind == "model_type":
         return f"{where}: must be a mapping with the keys {', '.join(valid)}, {got}"
     words = in_words(here)

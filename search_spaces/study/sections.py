@@ -7,22 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from search_spaces.choosing.population import Pbt
 from search_spaces.choosing.rungs import Rule
 from search_spaces.choosing.samplers import SAMPLERS, Random, Sampler
 from search_spaces.choosing.stopping import Asha, Hyperband, Median, Stopping
 from search_spaces.study.fields import Count, Folds, Members, OpenShare, Section, Seed, absolute_url, known
-from search_spaces.study.messages import OptionsError
+from search_spaces.study.messages import made
 
 
 class TaskOptions(Section):
@@ -147,11 +139,7 @@ class Search(Section):
             return Random()
         if not isinstance(raw, Mapping):
             raise ValueError(f"must be a mapping, got {raw!r}")
-        model = SAMPLERS[info.data["sampler"]]
-        try:
-            return model(**{str(key): value for key, value in raw.items()})
-        except ValidationError as error:
-            raise OptionsError(error, model) from error
+        return made(SAMPLERS[info.data["sampler"]], raw, parents=("search", "options"))
 
 
 class Resources(Section):

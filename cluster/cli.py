@@ -158,7 +158,7 @@ def tensorboard(
 @app.command()
 def reference() -> None:
     """Print every key of a study file in Markdown: default, range and meaning; also all samplers and tasks."""
-    from trainables.reference import reference_page
+    from cluster.reference import reference_page
 
     sys.stdout.write(reference_page())
 

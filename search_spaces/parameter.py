@@ -9,25 +9,9 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search_spaces.errors import StudyError, unknown
-
-Scalar = None | bool | int | float | str
-
-_WHEN = {"when": ("mapping", "none", "other parameters, with the value or list of values for which this one exists")}
-RANGE_KEYS = {
-    "low": ("number", "required", "smallest value"),
-    "high": (
-        "number of at least low",
-        "required",
-        "largest value; where both ends are whole numbers, so are the values",
-    ),
-    "log": ("`true` or `false`", "`false`", "draw evenly over magnitudes; low must be above 0"),
-    "step": ("number above 0", "none", "distance of the values, of which high must be one; not with log"),
-    **_WHEN,
-}
-CHOICE_KEYS = {"choices": ("non-empty list", "required", "numbers, texts, true, false and null, each once"), **_WHEN}
-CONSTANT_KEYS = {"value": ("number, text, `true`, `false` or null", "required", "the only value"), **_WHEN}
-"""Keys of an entry of a space: type and range, default, meaning."""
+from search_spaces.entry import Choices, Constant, Range, Scalar
+from search_spaces.errors import StudyError
+from search_spaces.study.messages import made
 
 
 @dataclass(frozen=True)
@@ -89,85 +73,20 @@ def parse_parameter(name: str, spec: object) -> Parameter:
     Raises:
         StudyError: naming the parameter, the rule and the value.
     """
-    if isinstance(spec, list):
-        return Parameter(name, _choices(name, spec))
     if not isinstance(spec, Mapping):
-        return Parameter(name, _choices(name, [spec]))
-    keys = set(spec)
-    if "choices" in keys:
-        allowed = CHOICE_KEYS
-    elif "value" in keys:
-        allowed = CONSTANT_KEYS
-    else:
-        allowed = RANGE_KEYS
-    for key in spec:
-        if key not in allowed:
-            raise StudyError(f"space.{name}: {unknown('key', key, allowed)}")
-    when = _parse_when(name, spec.get("when"))
-    if "choices" in keys:
-        return Parameter(name, _choices(name, spec["choices"]), when)
-    if "value" in keys:
-        return Parameter(name, _choices(name, [spec["value"]]), when)
-    return Parameter(name, _range(name, spec), when)
+        spec = {"choices" if isinstance(spec, list) else "value": spec}
+    kind: type[Choices | Constant | Range] = Choices if "choices" in spec else Constant if "value" in spec else Range
+    entry = made(kind, spec, parents=("space", name))
+    return Parameter(name, _distribution(entry), entry.when)
 
 
-def _choices(name: str, values: object) -> CategoricalDistribution:
-    if not isinstance(values, list) or not values:
-        raise StudyError(f"space.{name}: choices must be a non-empty list, got {values!r}")
-    for i, value in enumerate(values):
-        if not (value is None or isinstance(value, bool | int | float | str)):
-            raise StudyError(
-                f"space.{name}: each choice must be a number, a text, a truth value or null, got {value!r}"
-            )
-        if isinstance(value, float) and not math.isfinite(value):
-            raise StudyError(f"space.{name}: a choice must be finite, got {value!r}")
-        if value in values[:i]:
-            raise StudyError(f"space.{name}: each choice may stand only once, got {value!r} twice")
-    return CategoricalDistribution(values)
-
-
-def _range(name: str, spec: Mapping[str, Any]) -> BaseDistribution:
-    for end in ("low", "high"):
-        if end not in spec:
-            raise StudyError(f"space.{name}: a range needs both low and high, '{end}' is missing")
-        _check_number(f"space.{name}.{end}", spec[end])
-    low, high, step, log = spec["low"], spec["high"], spec.get("step"), spec.get("log", False)
-    if not isinstance(log, bool):
-        raise StudyError(f"space.{name}.log: must be true or false, got {log!r}")
-    if low > high:
-        raise StudyError(f"space.{name}: low must not exceed high, got low={low} and high={high}")
-    if log and low <= 0:
-        raise StudyError(f"space.{name}: a log range must lie above 0, got low={low}")
-    if step is not None:
-        _check_number(f"space.{name}.step", step)
-        if log:
-            raise StudyError(f"space.{name}: log and step exclude each other, got step={step} with log=true")
-        if step <= 0:
-            raise StudyError(f"space.{name}.step: must be above 0, got {step}")
-        steps = (high - low) / step
-        if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
-            raise StudyError(
-                f"space.{name}: high must be low plus a multiple of step, got low={low}, high={high}, step={step}"
-            )
-    if all(isinstance(v, int) for v in (low, high, 1 if step is None else step)):
-        return IntDistribution(low, high, log=log, step=1 if step is None else step)
+def _distribution(entry: Choices | Constant | Range) -> BaseDistribution:
+    if isinstance(entry, Choices | Constant):
+        return CategoricalDistribution(entry.choices if isinstance(entry, Choices) else [entry.value])
+    low, high, step, log = entry.low, entry.high, entry.step, entry.log
+    if isinstance(low, int) and isinstance(high, int) and isinstance(step, int | None):
+        return IntDistribution(low, high, log=log, step=step or 1)
     return FloatDistribution(float(low), float(high), log=log, step=None if step is None else float(step))
-
-
-def _check_number(where: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise StudyError(f"{where}: must be a finite number, got {value!r}")
-
-
-def _parse_when(name: str, raw: object) -> dict[str, tuple[Scalar, ...]]:
-    if raw is None:
-        return {}
-    if not isinstance(raw, Mapping) or not raw:
-        raise StudyError(f"space.{name}.when: must map another parameter to its value(s), got {raw!r}")
-    when = {str(parent): tuple(v if isinstance(v, list) else [v]) for parent, v in raw.items()}
-    if not all(when.values()):
-        raise StudyError(f"space.{name}.when: must map another parameter to its value(s), got {dict(raw)!r}")
-    return when
 
 
 def _same(a: Scalar, b: Scalar) -> bool:

@@ -12,27 +12,32 @@ import pytest
 from pydantic import Field
 
 from cluster.cli import reference
+from cluster.reference import COMMAND, EXAMPLES, Option, in_yaml, options, reference_page
 from search_spaces.choosing.samplers import SAMPLERS
+from search_spaces.entry import Choices, Constant, Range
 from search_spaces.errors import StudyError
-from search_spaces.reference import EXAMPLES, SPACE, Option, in_words, in_yaml, options
 from search_spaces.study.fields import Section, Share
+from search_spaces.study.messages import in_words
 from search_spaces.study.study import Study
 from search_spaces.study.yaml_file import parse_yaml
-from trainables.recipe import check_space
-from trainables.reference import COMMAND, reference_page
-from trainables.tasks import make_task
+from trainables.layers.augment import Augmentation
+from trainables.options import options_of
+from trainables.recipe import Recipe, check_space
+from trainables.tasks import TASKS, make_task
 
-PAGE = Path(__file__).parents[1] / "search_spaces" / "REFERENCE.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
 VALID: dict[str, Any] = {
     "task": "digits",
     "space": {"width": [4, 8, 16], "lr": [0.001, 0.01]},
     "search": {"trials": 3, "seed": 0},
 }
-OPTIONS: dict[str, tuple[str, Option]] = {option.key: ("random", option) for option in options(Study)}
+OPTIONS: dict[str, tuple[str, Option]] = {
+    option.key: ("random", option) for option in options(Study.model_json_schema())
+}
 OPTIONS |= {
     f"{name}: {option.key}": (name, option)
     for name, sampler in SAMPLERS.items()
-    for option in options(sampler, "search.options.")
+    for option in options(sampler.model_json_schema(), "search.options.")
 }
 
 
@@ -45,7 +50,7 @@ class Inner(Section):
 class Outer(Section):
     """A section of shapes that may come."""
 
-    several: list[Inner] = Field(default_factory=list, description="any number")
+    several: list[Inner] = Field(default=[], description="any number")
     other: Inner | None = None
     free: dict[str, Any] | Literal["none"] = Field(default="none", description="whatever")
 
@@ -68,7 +73,12 @@ def outside(schema: Mapping[str, Any]) -> Iterator[Any]:
         yield "nonsense"
 
 
-OUTSIDE = [(where, value) for where, (_, o) in OPTIONS.items() for schema in o.schemas for value in outside(schema)]
+OUTSIDE = [
+    (where, value)
+    for where, (_, o) in OPTIONS.items()
+    for schema in o.schema.get("anyOf", [o.schema])
+    for value in outside(schema)
+]
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +105,7 @@ def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_sections_in_lists_and_optional_ones_are_walked() -> None:
-    assert [option.row for option in options(Outer, "outer.")] == [
+    assert [option.row for option in options(Outer.model_json_schema(), "outer.")] == [
         ("`outer.several`", "list of sections", "`[]`", "any number"),
         ("`outer.several[].weight`", "number from 0 to 1", "`0.5`", "how much it counts"),
         ("`outer.other`", "section", "none", "What a section may hold"),
@@ -114,6 +124,13 @@ def test_every_option_is_described(where: str) -> None:
     option = OPTIONS[where][1]
     assert option.meaning and not option.meaning.endswith("."), f"{where}: needs a Field(description=...)"
     assert all(option.row)
+
+
+@pytest.mark.parametrize("model", [Recipe, Augmentation, Range, Choices, Constant, *map(options_of, TASKS.values())])
+def test_hyperparameters_entries_and_options_of_tasks_are_described(model: type[Section]) -> None:
+    schema = model.model_json_schema()
+    assert schema["description"]
+    assert all(option.meaning and not option.meaning.endswith(".") for option in options(schema))
 
 
 @pytest.mark.parametrize(("where", "value"), OUTSIDE)
@@ -153,7 +170,7 @@ def test_defaults_in_yaml() -> None:
     assert {value: in_yaml(list(value) if value == () else value) for value in values} == values
 
 
-@pytest.mark.parametrize("text", [SPACE, *EXAMPLES.values()])
+@pytest.mark.parametrize("text", EXAMPLES.values())
 def test_the_examples_are_valid(text: str, tmp_path: Path) -> None:
     example = parse_yaml(text, "example")
     own = example.pop("profiles", {})

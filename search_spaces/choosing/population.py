@@ -31,23 +31,26 @@ Schedule = tuple[Segment, ...]
 class Pbt(Section):
     """Population-based training (Jaderberg et al. 2017): bad members go on from copies of good ones."""
 
-    population: Population = Field(16, description="trials that learn from each other; search.trials is a multiple")
+    population: Population = Field(16, description="trials in a population; search.trials must be a multiple of it")
     interval: Count = Field(1, description="epochs between two rounds of copying")
     quantile: Annotated[float, Field(gt=0, le=0.5, strict=True)] = Field(
-        0.25, description="the worst share of a population copies members of the best share"
+        0.25, description="share of the population that is replaced: the worst members copy members of the best share"
     )
     perturb: tuple[OpenShare, Annotated[float, Field(gt=1, le=100, strict=True)]] = Field(
         (0.8, 1.2),
-        description="factors, one of which multiplies each number; of listed numbers the next or the last is taken, other choices stay",
+        description="factors, one of which multiplies each number; in a list of numbers the next smaller or larger one is taken; other choices stay",
     )
-    resample_probability: Share = Field(0.25, description="of drawing a hyperparameter anew instead")
+    resample_probability: Share = Field(0.25, description="probability that a hyperparameter is drawn anew instead")
     engine: Literal["auto", "cohort", "ray"] = Field(
         "auto",
-        description="cohort: a population is one stack, and copying costs nothing; ray: Ray Tune's own scheduler, a "
-        "worker per member, with checkpoints; auto: ray for networks that train one by one on several workers",
+        description="`cohort`: a population trains as one stack, and copying costs nothing; `ray`: Ray Tune's own "
+        "scheduler, one worker per member, with checkpoints; `auto`: ray for networks that train one by one on several "
+        "workers, otherwise cohort",
     )
     explore: Literal["perturb", "pb2"] = Field(
-        "perturb", description="pb2: by a bandit model instead (Parker-Holder et al. 2020), Ray Tune's; numbers only"
+        "perturb",
+        description="how new values are found: `perturb` as above; `pb2` by Ray Tune's bandit model, for numbers only "
+        "(Parker-Holder et al. 2020)",
     )
 
 

@@ -34,10 +34,10 @@ class Sampler(Section):
     """The options of one sampler, and how it is made of them."""
 
     learns: ClassVar[bool] = False
-    """From finished trials, so that proposing everything at once would blind it."""
+    """Whether it learns from finished trials; then not all trials may be proposed at once."""
 
     several: ClassVar[bool] = False
-    """Objectives at once."""
+    """Whether it can optimise several objectives."""
 
     @property
     def generation(self) -> int | None:
@@ -62,7 +62,7 @@ class Sampler(Section):
 
 
 class Random(Sampler):
-    """Every trial independent of all others."""
+    """Each trial is drawn at random, independently of all others."""
 
     several: ClassVar[bool] = True
 
@@ -72,7 +72,7 @@ class Random(Sampler):
 
 
 class Grid(Sampler):
-    """Every configuration once, in the space's order; ranges need a step."""
+    """Every configuration once, in the order of the space. Ranges need a step."""
 
     several: ClassVar[bool] = True
 
@@ -87,7 +87,7 @@ class Qmc(Sampler):
     """A low-discrepancy sequence, which covers the space more evenly than chance (Bergstra and Bengio 2012)."""
 
     several: ClassVar[bool] = True
-    sequence: Annotated[str, known("sequence", SEQUENCES)] = Field("sobol", description="which sequence")
+    sequence: Annotated[str, known("sequence", SEQUENCES)] = Field("sobol", description="kind of sequence")
     scramble: bool = Field(True, description="shuffle the sequence by the seed; without it all seeds propose the same")
 
     def draws(self, space: Space, seed: int) -> Draws:
@@ -106,7 +106,7 @@ class Tpe(Sampler):
     several: ClassVar[bool] = True
     n_startup_trials: Count = Field(10, description="trials drawn at random before the model is used")
     n_ei_candidates: Count = Field(24, description="candidates among which each proposal is chosen")
-    multivariate: bool = Field(True, description="model parameters jointly; conditional ones in groups")
+    multivariate: bool = Field(True, description="model all parameters jointly, conditional ones in groups")
     constant_liar: bool = Field(True, description="count running trials as bad, so that a batch does not repeat itself")
 
     def draws(self, space: Space, seed: int) -> Draws:
@@ -136,14 +136,14 @@ class Gp(Sampler):
 
 
 class Cmaes(Sampler):
-    """Covariance matrix adaptation (Hansen and Ostermeier 2001); choices and conditional parameters are drawn at random."""
+    """Covariance matrix adaptation (Hansen and Ostermeier 2001). Choices and conditional parameters are drawn at random."""
 
     learns: ClassVar[bool] = True
     n_startup_trials: Count = Field(1, description="trials drawn at random before the first generation")
-    popsize: Population | None = Field(None, description="trials per generation; 4 + 3 ln(parameters) by default")
-    use_separable_cma: bool = Field(False, description="a diagonal covariance, for many parameters")
-    with_margin: bool = Field(False, description="keep a chance for every value of stepped ranges")
-    lr_adapt: bool = Field(False, description="adapt the rate of learning, for noisy or multimodal problems")
+    popsize: Population | None = Field(None, description="trials per generation; by default 4 + 3 ln(parameters)")
+    use_separable_cma: bool = Field(False, description="keep the covariance diagonal, for many parameters")
+    with_margin: bool = Field(False, description="keep every value of a stepped range possible")
+    lr_adapt: bool = Field(False, description="adapt the learning rate, for noisy or multimodal problems")
     consider_pruned_trials: bool = Field(False, description="learn from trials that were stopped early, too")
 
     def draws(self, space: Space, seed: int) -> Draws:
@@ -177,9 +177,11 @@ class Genetic(Sampler):
     crossover: Annotated[str, known("crossover", CROSSOVERS)] = Field(
         "uniform", description="how two parents are crossed"
     )
-    crossover_probability: Share = Field(0.9, description="of crossing two parents; otherwise a child copies one")
+    crossover_probability: Share = Field(
+        0.9, description="probability of crossing two parents; otherwise a child copies one"
+    )
     mutation_probability: Share | None = Field(
-        None, description="of drawing a parameter anew; 1 / number of parameters by default"
+        None, description="probability that a parameter is drawn anew; by default 1 / number of parameters"
     )
     elite_share: Share = Field(1.0, description="largest share of the parents that is older than the last generation")
 

@@ -48,14 +48,16 @@ class Stopping(Section):
 
 
 class Asha(Stopping):
-    """Asynchronous successive halving: of the trials at a rung, the best 1/reduction_factor go on.
+    """Asynchronous successive halving (ASHA): of the trials at a rung, the best 1/``reduction_factor`` go on.
 
     Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020. With results that come one
     at a time the decisions equal those of Ray Tune's ``ASHAScheduler``.
     """
 
     spacing: ClassVar[str] = "reduction_factor"
-    reduction_factor: Factor = Field(3, description="one trial in so many passes a rung, and the next is so much later")
+    reduction_factor: Factor = Field(
+        3, description="one trial in this many passes a rung, and each rung is this many times later than the last"
+    )
 
     def rule(self, epochs: int) -> Rule:
         """See :meth:`Stopping.rule`."""
@@ -64,15 +66,13 @@ class Asha(Stopping):
 
 
 class Hyperband(Asha):
-    """Several brackets of ASHA, of which each begins to judge a rung later: a hedge against slow starters.
+    """Several brackets of ASHA, each of which begins one rung later, so that slow starters get a chance.
 
     The brackets' shares of the trials are those of Li et al., "Hyperband", JMLR 2018, which give each about the same
     budget: reduction_factor^s / (s + 1), with s the rungs between the first and the last epoch.
     """
 
-    brackets: Count | None = Field(
-        None, description="how many; by default the last judges near the last epoch, if at all"
-    )
+    brackets: Count | None = Field(None, description="number of brackets; by default as many as fit into the epochs")
 
     def rule(self, epochs: int) -> Rule:
         """See :meth:`Stopping.rule`."""
@@ -93,16 +93,16 @@ class Hyperband(Asha):
 
 
 class Median(Stopping):
-    """A trial stops if its best value so far is worse than the median of the other trials at this epoch.
+    """A trial stops if its best value so far is worse than the median of the others at the same epoch.
 
     Source: Golovin et al., "Google Vizier", KDD 2017, in the form of Optuna's ``MedianPruner``: the others count with
-    their values at this epoch, not with their running averages as in the paper. Both look at completed trials only.
-    Here all that have come so far count, stopped ones included, for trials of a cohort come together; and only values
-    at rungs count as values so far.
+    their values at this epoch, not with running averages as in the paper. Both of these look at completed trials only.
+    Here every trial that has reached the epoch counts, stopped ones included, because the trials of a stack arrive
+    together. A trial's best value so far is that at its rungs.
     """
 
     spacing: ClassVar[str] = "interval"
-    min_trials: Count = Field(5, description="how many other trials must have come so far before any is stopped")
+    min_trials: Count = Field(5, description="other trials that must have reached a rung before one is stopped there")
     interval: Count | None = Field(
         None, description=f"epochs between two rungs; by default at most {USUAL_RUNGS} rungs"
     )

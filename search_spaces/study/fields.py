@@ -64,5 +64,6 @@ Folds = Annotated[int, Field(ge=2, le=1000, strict=True), BeforeValidator(_whole
 Population = Annotated[int, Field(ge=3, le=100_000, strict=True), BeforeValidator(_whole)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True), BeforeValidator(_whole)]
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+NotNegative = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
 OpenShare = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Factor = Annotated[float, Field(ge=1.5, le=100, strict=True)]

@@ -7,30 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from search_spaces.choosing.population import Pbt
 from search_spaces.choosing.rungs import Rule
 from search_spaces.choosing.samplers import SAMPLERS, Random, Sampler
 from search_spaces.choosing.stopping import Asha, Hyperband, Median, Stopping
 from search_spaces.study.fields import Count, Folds, Members, OpenShare, Section, Seed, absolute_url, known
-
-
-class OptionsError(ValueError):
-    """Options that break a rule of the section ``model``, which another key of the file chose."""
-
-    def __init__(self, error: ValidationError, model: type[BaseModel]) -> None:
-        super().__init__(str(error))
-        self.error, self.model = error, model
+from search_spaces.study.messages import made
 
 
 class TaskOptions(Section):
@@ -39,15 +23,15 @@ class TaskOptions(Section):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     epochs: Count = Field(default=30, description="epochs of a trial that is not stopped early")
-    folds: Members = Field(default=1, description="from 2 on, a trial is k-fold cross-validated over so many folds")
-    repeats: Members = Field(default=1, description="each fold is trained so often, from different initial weights")
+    folds: Members = Field(default=1, description="number of folds; from 2 on, each trial is k-fold cross-validated")
+    repeats: Members = Field(default=1, description="how often each fold is trained, from different initial weights")
     validation: OpenShare = Field(
         default=0.2,
-        description="share of the training rows to validate on, without folds and where the data brings no split",
+        description="share of the training rows to validate on; used without folds, where the data brings no validation split",
     )
-    split_seed: Seed = Field(default=0, description="of folds, validation split and subset")
+    split_seed: Seed = Field(default=0, description="seed of the folds, the validation split and the subset")
     subset: Count | None = Field(
-        default=None, description="search on so many training rows, drawn at random; all by default"
+        default=None, description="number of training rows to search on, drawn at random; by default all"
     )
 
     @property
@@ -57,18 +41,18 @@ class TaskOptions(Section):
 
 
 class EarlyStopping(Section):
-    """Which trials end before their last epoch; ``early_stopping: none`` is the same as leaving it out.
+    """Which trials end before their last epoch.
 
-    At most one rule compares trials with each other; ``patience`` works beside it. With several objectives patience
-    goes by the first of them, and no rule may be set: it would stop trials that are good otherwise (Optuna refuses to
-    prune multi-objective studies, too: ``Trial.should_prune`` raises).
+    At most one rule may compare trials with each other; ``patience`` looks at one trial alone and works beside it. With
+    several objectives there can be no rule, since it would stop trials that are good by another objective; patience then
+    follows the first one. ``early_stopping: none`` is the same as leaving the section out.
     """
 
-    asha: Asha | None = Field(default=None, description="asynchronous successive halving")
-    median: Median | None = Field(default=None, description="the median rule")
-    hyperband: Hyperband | None = Field(default=None, description="brackets of asynchronous successive halving")
+    asha: Asha | None = None
+    median: Median | None = None
+    hyperband: Hyperband | None = None
     patience: Count | None = Field(
-        default=None, description="end a trial once its validation metric has not improved for so many epochs"
+        default=None, description="end a trial after this number of epochs without a better validation metric"
     )
 
     @model_validator(mode="before")
@@ -107,16 +91,17 @@ class Search(Section):
         default="random", description="who chooses the next trial"
     )
     options: SerializeAsAny[Sampler] = Field(
-        default_factory=dict, validate_default=True, description="the sampler's own, as listed with each sampler below"
+        default={}, validate_default=True, description="options of the sampler, as listed with each sampler below"
     )
-    pbt: Pbt | None = Field(default=None, description="train the trials as populations")
+    pbt: Pbt | None = None
     trials: Count | None = Field(
         default=None,
-        description="in all; required, except for grid (every point by default), with pbt (one population), and where "
-        "nothing is searched (1)",
+        description="number of trials; required, except with grid (by default every point), with pbt (by default one "
+        "population), and where all of the space is constant (one trial)",
     )
     seed: Seed = Field(
-        default_factory=lambda: secrets.randbelow(2**32), description="the same seed gives the same trials"
+        default_factory=lambda: secrets.randbelow(2**32),
+        description="seed of all random numbers: the same seed gives the same trials",
     )
     order: Literal["fast", "exact"] = Field(
         default="fast",
@@ -127,16 +112,16 @@ class Search(Section):
     concurrency: Count | None = Field(
         default=None,
         description="most trials pending at once; by default two per worker for samplers that learn from results, "
-        "a generation for genetic, and else as many as make large cohorts",
+        "a generation for genetic, and otherwise enough for large stacks",
     )
     enqueue: list[dict[str, Any]] = Field(
-        default_factory=list,
-        description="configurations that are tried first; parameters that one leaves out are sampled; not with grid",
+        default=[],
+        description="configurations to try first; parameters that one leaves out are sampled; not with grid",
     )
     warm_start: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
         description="an earlier study whose completed trials inform the sampler: its folder, or the URL of its "
-        "database, with #name where that holds several",
+        "database, followed by #name where that holds several studies",
     )
 
     @property
@@ -160,11 +145,7 @@ class Search(Section):
             return Random()
         if not isinstance(raw, Mapping):
             raise ValueError(f"must be a mapping, got {raw!r}")
-        model = SAMPLERS[info.data["sampler"]]
-        try:
-            return model(**{str(key): value for key, value in raw.items()})
-        except ValidationError as error:
-            raise OptionsError(error, model) from error
+        return made(SAMPLERS[info.data["sampler"]], raw, parents=("search", "options"))
 
 
 class Resources(Section):
@@ -183,31 +164,33 @@ class Resources(Section):
 
 
 class Refit(Section):
-    """Training the best configuration once more, to be tested and drawn."""
+    """The best configuration is trained once more, tested and drawn."""
 
     epochs: Count | None = Field(
         default=None,
-        description="by default the best trial's own best epoch where nothing is held out, else the trials' epochs",
+        description="number of epochs; by default the best epoch of the best trial where no rows are held out, and otherwise "
+        "the epochs of a trial",
     )
-    seeds: Members = Field(default=1, description="networks, trained from different initial weights")
+    seeds: Members = Field(default=1, description="number of networks, trained from different initial weights")
     validation: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = Field(
         default=None,
-        description="share of the training rows held out to choose the best epoch; 0 trains on everything; by default "
-        "the task's validation split, where it brings one, and else 0",
+        description="share of the training rows held out to choose the best epoch; 0 trains on all rows; by default the "
+        "task's own validation split where it has one, and otherwise 0",
     )
     patience: Count | None = Field(
         default=None,
-        description="stop once the validation metric has not improved for so many epochs; needs rows held out",
+        description="stop after this number of epochs without a better validation metric; needs rows held out",
     )
     track_test: bool = Field(
-        default=False, description="measure the test metrics after every epoch, to look at; nothing is chosen by them"
+        default=False,
+        description="measure the test metrics after every epoch, for the figures only; nothing is chosen by them",
     )
     params: dict[str, Any] = Field(
-        default_factory=dict,
+        default={},
         description="hyperparameters that replace those of the best trial, such as a schedule that short trials cannot judge",
     )
     folds: Folds | None = Field(
         default=None,
-        description="also cross-validate the chosen configuration over so many folds, trained as a trial is",
+        description="also cross-validate the best configuration over this number of folds, each trained as in a trial",
     )
-    subset: Count | None = Field(default=None, description="do all of this on so many training rows; all by default")
+    subset: Count | None = Field(default=None, description="number of training rows for all of this; by default all")

@@ -15,8 +15,9 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_valid
 from search_spaces.errors import StudyError, unknown
 from search_spaces.space import Space
 from search_spaces.study.consistency import check_consistent
-from search_spaces.study.fields import NAME_CHARACTERS, Count, Name, Section, absolute_url
-from search_spaces.study.sections import EarlyStopping, OptionsError, Refit, Resources, Search, TaskOptions
+from search_spaces.study.fields import Count, Name, Section, absolute_url
+from search_spaces.study.messages import one_line
+from search_spaces.study.sections import EarlyStopping, Refit, Resources, Search, TaskOptions
 from search_spaces.study.yaml_file import dump_yaml, read_yaml
 from search_spaces.trials.limits import UNBOUNDED, Limits, Tally
 from search_spaces.trials.objectives import Mode, Objective
@@ -41,18 +42,19 @@ class Study(Section):
     """
 
     name: Name = Field(
-        "study", description="of the study and its folder; by default the name of its file, and of the profile"
+        "study",
+        description="name of the study and of its folder; by default that of the file, followed by that of the profile",
     )
     task: Annotated[str, Field(min_length=1)] = Field(description="a shipped task, or `module:Class` of your own")
     module_dir: str | None = Field(None, description="folder of your own task's module; by default the study file's")
     data_dir: str | None = Field(None, description="folder of the task's data; `--data` replaces it")
     task_options: TaskOptions = TaskOptions()
-    space: dict[str, Any] = Field(default_factory=dict, description="What is searched: hyperparameters by name")
+    space: dict[str, Any] = Field({}, description="what is searched: hyperparameters by name")
     search: Search = Field(default_factory=Search)
     objectives: dict[str, Mode] = Field(
-        default_factory=dict,
-        description="what is optimised, each min or max, in place of the task's own metric: validation metrics "
-        "(val_loss), parameters, seconds. By the first one epochs and the best trial are chosen",
+        {},
+        description="what to optimise in place of the task's own metric, each `min` or `max`: validation metrics such as "
+        "`val_loss`, `parameters`, `seconds`; the first one also chooses the best epoch and the best trial",
     )
     limits: Limits = Limits()
     early_stopping: EarlyStopping = EarlyStopping()
@@ -66,7 +68,7 @@ class Study(Section):
         try:
             super().__init__(**raw)
         except ValidationError as error:
-            raise StudyError(_one_line(error, type(self))) from error
+            raise StudyError(one_line(error, type(self))) from error
 
     @field_validator("database")
     @classmethod
@@ -239,37 +241,3 @@ def _override(raw: dict[str, Any], dotted: str, value: Any) -> None:
         target[key] = dict(inner)
         target = target[key]
     target[last] = value
-
-
-def _one_line(error: ValidationError, model: type[BaseModel], parents: tuple[str, ...] = ()) -> str:
-    """The first error in words; ``parents`` are the keys that lead to ``model`` in the study file."""
-    first = error.errors()[0]
-    # A union adds the names of its branches to the location; a user's keys never hold these signs.
-    own = [str(part) for part in first["loc"] if not set("-[") & set(str(part))]
-    loc = [*parents, *own]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, OptionsError):
-        return _one_line(cause.error, cause.model, tuple(loc))
-    where = re.sub(r"\.(\d+)", r"[\1]", ".".join(loc))
-    if first["type"] == "extra_forbidden":
-        return f"{'.'.join(loc[:-1]) or 'study'}: {unknown('key', loc[-1], _keys_at(model, own[:-1]))}"
-    if first["type"] == "missing":
-        return f"{where}: this key is required, and missing"
-    if first["type"] == "value_error":
-        return f"{where}: {cause}"
-    if first["type"] == "string_pattern_mismatch":
-        return f"{where}: may hold {NAME_CHARACTERS}, got {first['input']!r}"
-    if loc[-1] == "gpu":
-        return f"{where}: must be auto or a number of at least 0, got {first['input']!r}"
-    if first["type"] == "model_type":
-        return f"{where}: must be a mapping with the keys {', '.join(_keys_at(model, own))}, got {first['input']!r}"
-    return f"{where}: {first['msg'].replace('Input', '').replace('String', '').replace('should', 'must').strip()}, got {first['input']!r}"
-
-
-def _keys_at(model: type[BaseModel], loc: list[str]) -> list[str]:
-    """Valid keys of the section at ``loc`` below ``model``."""
-    for key in loc:
-        annotation = model.model_fields[key].annotation
-        candidates = getattr(annotation, "__args__", (annotation,))
-        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return list(model.model_fields)

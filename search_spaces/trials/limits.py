@@ -65,18 +65,17 @@ class Tally:
 
 
 class Limits(Section):
-    """When the search ends, by whichever comes first; the refit follows. All runs of a study count together.
+    """When the search ends: at the limit that is reached first. The refit follows.
 
-    When ``minutes`` are over, nothing new is proposed, trials in training stop after their epoch, and the others that
-    had been proposed are not begun; all of these are PRUNED. Where no trial has completed by then, the best one in
-    training on each worker still runs to its end: without any, the time would have been spent for nothing. ``epochs``
-    is overshot by less than one trial.
+    A resumed study counts all of its runs together. When ``minutes`` are over, trials in training stop after their
+    current epoch, and those that wait are not begun; both end as PRUNED. If no trial has completed by then, the best one
+    on each worker still trains to its end, so that there is a result. ``epochs`` may be exceeded by less than one trial.
     """
 
-    trials: Count | None = Field(default=None, description="another place for search.trials")
-    minutes: Minutes | None = Field(default=None, description="wall-clock time of the search, pauses left out")
+    trials: Count | None = Field(default=None, description="the same as search.trials")
+    minutes: Minutes | None = Field(default=None, description="wall-clock time of the search; pauses do not count")
     epochs: Count | None = Field(default=None, description="epochs of all trials together")
-    no_improvement: Count | None = Field(default=None, description="ended trials in a row without a better value")
+    no_improvement: Count | None = Field(default=None, description="trials in a row that ended without a better value")
 
     @property
     def bound(self) -> bool:

@@ -33,11 +33,11 @@ MISTAKES = {
     "space.lr.low=0": "error: space.lr: a log range must lie above 0, got low=0",
     "space.momentum={low: 0.1, high: 0.9, when: {width: 5}}": "error: space.momentum.when.width: must be one of 4, 8, got 5",
     "space={lr: 0.1}": "error: search.trials: a space with nothing to search has exactly one trial, got 3",
-    "search.trials=0": "error: search.trials: must be greater than or equal to 1, got 0",
-    "search.seed=x": "error: search.seed: must be a valid integer, got 'x'",
+    "search.trials=0": "error: search.trials: must be a whole number from 1 to 10 000 000, got 0",
+    "search.seed=x": "error: search.seed: must be a whole number from 0 to 4 294 967 295, got 'x'",
     "task_options.fold=2": "error: task_options: unknown key 'fold'; did you mean 'folds'?",
     "early_stopping.asha.grace_period=2": "error: early_stopping.asha.grace_period: must be below task_options.epochs (2)",
-    "resources.gpu=-1": "error: resources.gpu: must be auto or a number of at least 0, got -1",
+    "resources.gpu=-1": "error: resources.gpu: must be a number of at least 0, or auto, got -1",
     "nonsense": "error: --set: must be KEY=VALUE with a dotted key, got 'nonsense'",
 }
 

@@ -162,8 +162,8 @@ def test_names_are_those_of_the_task() -> None:
             "objectives: the first must be a metric, since epochs are chosen",
         ),
         ({"objectives": {"loss": "min", "val_loss": "min"}}, "objectives: loss and val_loss are one and the same"),
-        ({"objectives": {"loss": "least"}}, "objectives.loss: must be 'min' or 'max', got 'least'"),
-        ({"objectives": ["loss"]}, "objectives: must be a valid dictionary, got ['loss']"),
+        ({"objectives": {"loss": "least"}}, "objectives.loss: must be min or max, got 'least'"),
+        ({"objectives": ["loss"]}, "objectives: must be a mapping, got ['loss']"),
         (
             {"early_stopping": {"asha": {"grace_period": 1}}},
             "early_stopping.asha: judges trials by a single objective, and there are val_loss, parameters; leave it out",

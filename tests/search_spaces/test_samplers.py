@@ -125,7 +125,7 @@ def test_every_draw_has_its_own_seed() -> None:
     ("search", "message"),
     [
         ({"sampler": "genetic", "options": {"populaton": 9}}, "search.options: unknown key 'populaton'; did you mean "),
-        ({"sampler": "genetic", "options": {"population": 2}}, "search.options.population: must be greater than or eq"),
+        ({"sampler": "genetic", "options": {"population": 2}}, "search.options.population: must be a whole number fr"),
         (
             {"sampler": "genetic", "options": {"crossover": "undy"}},
             "search.options.crossover: unknown crossover 'undy'",

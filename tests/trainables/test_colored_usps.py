@@ -112,7 +112,7 @@ def test_the_linear_network_has_no_other_layer() -> None:
         ({"hidden": 5}, "hidden: must be 0 where there are convolutions, got 5"),
         ({**NONE, "hidden": -5}, "hidden: must be a whole number between 0 and 10000, got -5"),
         ({"activation": "rellu"}, "unknown activation 'rellu'; did you mean 'relu'?"),
-        ({"rotation": 200}, "rotation: must be between 0 and 180, got 200"),
+        ({"rotation": 200}, "rotation: must be a number from 0 to 180, got 200"),
         ({"shared_kernel": 0}, "shared_kernel: must be a whole number between 1 and 16, got 0"),
         ({"digit_filters": 2.5}, "digit_filters: must be a whole number between 0 and 10000, got 2.5"),
     ],

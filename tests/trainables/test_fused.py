@@ -145,7 +145,9 @@ def test_a_cohort_of_them_equals_the_plain_loop(network: type[nn.Module]) -> Non
     one = cohort(task, {n: {"optimizer": "sgd", "lr": 0.01 * n, "batch_size": 8} for n in (1, 2)}, epochs=4)
     data = one.data
     loops = {
-        (n, f): PlainLoop(build(task, {}, one._key(n, f)), Recipe("sgd", 0.01 * n), 4) for n in (1, 2) for f in range(2)
+        (n, f): PlainLoop(build(task, {}, one._key(n, f)), Recipe(optimizer="sgd", lr=0.01 * n), 4)
+        for n in (1, 2)
+        for f in range(2)
     }
     for epoch in range(1, 5):
         results = one.advance()

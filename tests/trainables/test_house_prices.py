@@ -50,11 +50,11 @@ def test_too_few_houses_are_refused(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"beta": 0.5}, "task_options.beta: has no effect with likelihood 'squared'"),
-        ({"likelihood": "gaussian", "beta": 2}, "task_options.beta: must be a number between 0 and 1, got 2"),
+        ({"likelihood": "gaussian", "beta": 2}, "task_options.beta: must be a number from 0 to 1, got 2"),
         ({"likelihood": "gausian"}, "task_options.likelihood: unknown likelihood 'gausian'; did you mean 'gaussian'?"),
-        ({"split": -1}, "task_options.split: must be a whole number of at least 0, got -1"),
-        ({"split": 0.5}, "task_options.split: must be a whole number of at least 0, got 0.5"),
-        ({"split": True}, "task_options.split: must be a whole number of at least 0, got True"),
+        ({"split": -1}, "task_options.split: must be a whole number from 0 to 4 294 967 295, got -1"),
+        ({"split": 0.5}, "task_options.split: must be a whole number from 0 to 4 294 967 295, got 0.5"),
+        ({"split": True}, "task_options.split: must be a whole number from 0 to 4 294 967 295, got True"),
     ],
 )
 def test_bad_options_are_refused_by_name(options: dict[str, Any], message: str) -> None:

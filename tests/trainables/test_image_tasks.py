@@ -106,7 +106,7 @@ WRONG = [
     ({"width_profile": "free2"}, "width_profile: unknown profile 'free2'; did you mean 'free'?"),
     ({"width_profile": "constant", "width_maximum": 100}, "width_maximum: must be above 100, got 100"),
     ({"width_profile": "decreasing", "layers": 2, "draw_2": 1.1}, "draw_2: must be between 0 and 1, got 1.1"),
-    ({"rotation": 181}, "rotation: must be between 0 and 180, got 181"),
+    ({"rotation": 181}, "rotation: must be a number from 0 to 180, got 181"),
 ]
 
 
@@ -120,10 +120,10 @@ def test_bad_hyperparameters_are_refused_by_name(params: dict[str, Any], message
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"test_share": 0}, "task_options.test_share: must be between 0 and 1, both excluded, got 0"),
-        ({"test_share": 1.0}, "task_options.test_share: must be between 0 and 1, both excluded, got 1.0"),
+        ({"test_share": 0}, "task_options.test_share: must be a number above 0, below 1, got 0"),
+        ({"test_share": 1.0}, "task_options.test_share: must be a number above 0, below 1, got 1.0"),
         ({"mat": "a.mat"}, "task_options.mat: has no test split of its own; set task_options.test_share"),
-        ({"test_share": "half"}, "task_options: mnist cannot be made from "),
+        ({"test_share": "half"}, "task_options.test_share: must be a number above 0, below 1, got 'half'"),
         ({"test_shar": 0.2}, "task_options: unknown key 'test_shar'; did you mean 'test_share'?"),
     ],
 )

@@ -17,10 +17,10 @@ from trainables.stack.strategy import as_loop
 TASK = Curve()
 DATA = data_of(TASK)
 RECIPES = [
-    Recipe("sgd", 0.01, momentum=0.9, l2=1e-3),
-    Recipe("adam", 0.01, schedule="cosine"),
-    Recipe("adam", 0.02, weight_decay=1e-2),
-    Recipe("rmsprop", 0.002, momentum=0.5, schedule="plateau", plateau_patience=0),
+    Recipe(optimizer="sgd", lr=0.01, momentum=0.9, l2=1e-3),
+    Recipe(optimizer="adam", lr=0.01, schedule="cosine"),
+    Recipe(optimizer="adam", lr=0.02, weight_decay=1e-2),
+    Recipe(optimizer="rmsprop", lr=0.002, momentum=0.5, schedule="plateau", plateau_patience=0),
 ]
 STRATEGIES = pytest.mark.parametrize(("kind", "tolerance"), [(FusedStack, 1e-12), (LoopStack, 0.0)])
 

@@ -128,9 +128,9 @@ def test_unknown_options_are_refused_by_name(name: str) -> None:
 def test_unknown_tasks_and_bad_values_are_refused() -> None:
     with pytest.raises(TaskError, match="unknown task 'digit'; did you mean 'digits'"):
         make_task("digit", {})
-    with pytest.raises(TaskError, match=r"^task_options\.noise: must be at least 0, got -1$"):
+    with pytest.raises(TaskError, match=r"^task_options\.noise: must be a number of at least 0, got -1$"):
         make_task("spirals", {"noise": -1})
-    with pytest.raises(TaskError, match="^task_options: spirals cannot be made from .*TypeError"):
+    with pytest.raises(TaskError, match=r"^task_options\.noise: must be a number of at least 0, got 'loud'$"):
         make_task("spirals", {"noise": "loud"})
 
 
@@ -148,7 +148,7 @@ class Half(Task):
 
 class Whole(Half):
     def __init__(self, size=1):
-        self.size = size
+        self.size = size + 0
     def loss(self, outputs, targets):
         return (outputs - targets).square().squeeze(-1)
 """
@@ -164,6 +164,8 @@ def test_a_users_own_task(tmp_path: Path) -> None:
     folder = own_module(tmp_path, "own_whole")
     task = make_task("own_whole:Whole", {"size": 3}, folder)
     assert vars(task) == {"size": 3}
+    with pytest.raises(TaskError, match="^task_options: own_whole:Whole cannot be made from .*TypeError"):
+        make_task("own_whole:Whole", {"size": "large"}, folder)
     assert user_module(task).__name__ == "own_whole"
     assert user_module(make_task("digits", {})) is None
 

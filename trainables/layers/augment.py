@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from search_spaces.errors import TaskError
+from search_spaces.study.fields import Section, Share
+from search_spaces.study.messages import made
 from trainables.layers.keyed import KeyedModule
 
 ERASED_AREA = (0.02, 0.33)
@@ -16,24 +19,36 @@ ERASED_RATIO = (0.3, 3.3)
 """Shares of an image's area, and height by width, of an erased rectangle: defaults of Zhong et al. 2020."""
 
 
-class Augment(KeyedModule):
-    """Rotates, flips, shifts and erases parts of images while training; the identity otherwise.
+class Augmentation(Section, strict=True):
+    """Images are rotated, flipped, shifted and partly erased while training, never while evaluating.
 
-    The first three are one affine map per image, sampled bilinearly with black outside; whoever wants the originals
-    among them sets ``augment`` below 1.
-
-    Args:
-        rotation: largest angle in degrees, to either side.
-        flip: probability of a horizontal flip.
-        crop: largest shift in whole pixels, in each direction: a random crop of the image with so much padding.
-        erase: probability that a rectangle is blackened (Zhong et al., "Random erasing data augmentation", AAAI 2020).
-        augment: probability that an image is changed at all.
-
-    Raises:
-        TaskError: if a probability is not between 0 and 1, an angle not within 0..180, a shift not a whole number.
+    Rotation, flip and shift are one affine map per image, sampled bilinearly, with black outside.
     """
 
-    LIMITS: ClassVar[dict[str, float]] = {"rotation": 180, "flip": 1, "crop": math.inf, "erase": 1, "augment": 1}
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(
+        default=0.0, description="largest angle in degrees, to either side"
+    )
+    flip: Share = Field(default=0.0, description="probability of a horizontal flip")
+    crop: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="largest shift in pixels, in each direction: a random crop of the image padded by so much",
+    )
+    erase: Share = Field(
+        default=0.0,
+        description="probability that a random rectangle is blackened (Zhong et al., "
+        '"Random erasing data augmentation", AAAI 2020)',
+    )
+    augment: Share = Field(
+        default=1.0, description="probability that an image is changed at all; below 1 the network also sees originals"
+    )
+
+
+class Augment(KeyedModule):
+    """The layer that does so; hyperparameters as in :class:`Augmentation`.
+
+    Raises:
+        TaskError: naming the hyperparameter, the rule that its value breaks, and the value.
+    """
 
     rotation: Tensor
     flip: Tensor
@@ -41,21 +56,15 @@ class Augment(KeyedModule):
     erase: Tensor
     augment: Tensor
 
-    def __init__(
-        self, rotation: float = 0, flip: float = 0, crop: int = 0, erase: float = 0, augment: float = 1
-    ) -> None:
+    def __init__(self, **hyperparameters: float) -> None:
         super().__init__()
-        given = {"rotation": rotation, "flip": flip, "crop": crop, "erase": erase, "augment": augment}
-        for name, value in given.items():
-            if not 0 <= value <= self.LIMITS[name]:
-                raise TaskError(f"{name}: must be between 0 and {self.LIMITS[name]:g}, got {value}")
-            if name == "crop" and value != int(value):
-                raise TaskError(f"crop: must be a whole number of pixels, got {value}")
+        rates = made(Augmentation, hyperparameters, TaskError)
+        for name, value in rates:
             # Tensors, so that members with other rates may share a stack.
             self.register_buffer(name, torch.tensor(float(value)), persistent=False)
         # Whole steps are left out where they cannot matter; that is part of a network's signature.
-        self.moves = bool(rotation or flip or crop)
-        self.erases = bool(erase)
+        self.moves = bool(rates.rotation or rates.flip or rates.crop)
+        self.erases = bool(rates.erase)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) of pixels, black at 0, to floats of the same shape; unchanged when not training."""

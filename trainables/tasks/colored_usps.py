@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from search_spaces.errors import TaskError
+from search_spaces.study.fields import Seed
 from trainables.data.dataset import Dataset, Pair
 from trainables.data.readers.images import usps
 from trainables.layers.networks import Convolution, convolutions, mlp, whole
+from trainables.options import checked
 from trainables.task import Task
 from trainables.tasks.images import AUGMENTATION, CLASSES, input_layers
 from trainables.tasks.usps import usps_split
@@ -30,12 +33,9 @@ class ColoredUsps(Task):
 
     Targets are (N, 2): digit and colour. Outputs are (B, 15): ten digit logits, then five colour logits.
 
-    The network: a shared convolution, then for either head another convolution and a linear layer. Each convolution is
-    left out where its number of filters is 0; without any, ``hidden`` units of one shared dense layer may stand in
-    their place, and with ``hidden: 0`` the network is linear.
-
-    Args:
-        colour_seed: of the colours.
+    The network: a shared convolution, then for each head a convolution of its own and a linear layer. A convolution
+    with 0 filters is left out. Without any convolution, a shared dense layer of ``hidden`` units may take their place;
+    with ``hidden: 0`` the network is linear.
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {
@@ -50,7 +50,8 @@ class ColoredUsps(Task):
         **AUGMENTATION,
     }
 
-    def __init__(self, colour_seed: int = 0) -> None:
+    @checked
+    def __init__(self, colour_seed: Annotated[Seed, Field(description="seed of the random colours")] = 0) -> None:
         self.colour_seed = colour_seed
 
     def load(self, data_dir: Path | None) -> Dataset:

@@ -6,17 +6,20 @@ import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from search_spaces.errors import DataError, TaskError, unknown
+from search_spaces.errors import DataError, TaskError
+from search_spaces.study.fields import Seed, Share, known
 from trainables.data.dataset import Dataset
 from trainables.data.readers.table import house_prices
 from trainables.layers.networks import mlp, whole
 from trainables.layers.standardise import Moments, Standardise
+from trainables.options import checked
 from trainables.task import Task
 
 TRAIN, VALIDATION = 1000, 200
@@ -24,6 +27,11 @@ UNIT = 100_000.0
 """Dollars in which losses are computed, so that they are near 1; metrics are in dollars."""
 
 LIKELIHOODS = ("squared", "gaussian")
+LIKELIHOOD = """`squared`: one output and the squared error; `gaussian`: two outputs, mean and standard deviation, and the
+Gaussian negative log-likelihood"""
+BETA = """with `gaussian`: each sample's loss is multiplied by its predicted variance to this power, without a gradient
+through it (Seitzer et al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022); 0 is the likelihood
+itself, which learns little from samples that it calls uncertain; 1 fits the mean as the squared error does"""
 SMALLEST_SD = 1e-2
 """Of a predicted standard deviation, in deviations of the training prices."""
 
@@ -31,18 +39,9 @@ SMALLEST_SD = 1e-2
 class HousePrices(Task):
     """Predict a price from overall quality, year built, basement area and living area.
 
-    Reads ``house_prices/house_prices.csv`` below the data folder. Split 1000 / 200 / 260 by
-    ``numpy.random.default_rng(split).permutation(1460)``. Features and prices are standardised by the training rows;
-    outputs are in dollars.
-
-    Args:
-        likelihood: ``squared`` for one output and squared error; ``gaussian`` for two outputs, mean and standard
-            deviation, and the Gaussian negative log-likelihood.
-        beta: of the Gaussian likelihood: each sample's loss is weighed by its predicted variance to this power, which
-            is held fixed (Seitzer et al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022). 0 is
-            the likelihood itself, which gives up on samples it calls uncertain; with 1 the mean is fitted as by
-            squared error.
-        split: which of the splits.
+    Reads ``house_prices/house_prices.csv`` below the data folder. The rows are shuffled by
+    ``numpy.random.default_rng(split)`` and split into 1000 for training, 200 for validation and 260 for the test.
+    Features and prices are standardised by the training rows; outputs are in dollars.
     """
 
     metric = "rmse"
@@ -55,13 +54,13 @@ class HousePrices(Task):
         "dropout": 0.0,
     }
 
-    def __init__(self, likelihood: str = "squared", split: int = 0, beta: float = 0.0) -> None:
-        if likelihood not in LIKELIHOODS:
-            raise TaskError(f"task_options.likelihood: {unknown('likelihood', likelihood, LIKELIHOODS)}")
-        if isinstance(split, bool) or not isinstance(split, int) or split < 0:
-            raise TaskError(f"task_options.split: must be a whole number of at least 0, got {split!r}")
-        if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 <= beta <= 1:
-            raise TaskError(f"task_options.beta: must be a number between 0 and 1, got {beta!r}")
+    @checked
+    def __init__(
+        self,
+        likelihood: Annotated[str, known("likelihood", LIKELIHOODS), Field(description=LIKELIHOOD)] = "squared",
+        split: Annotated[Seed, Field(description="seed of the split")] = 0,
+        beta: Annotated[Share, Field(description=BETA)] = 0.0,
+    ) -> None:
         if beta and likelihood != "gaussian":
             raise TaskError(f"task_options.beta: has no effect with likelihood '{likelihood}'")
         self.gaussian = likelihood == "gaussian"

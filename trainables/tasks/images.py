@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from search_spaces.errors import TaskError, unknown
 from trainables.data.dataset import Dataset, Pair
-from trainables.layers.augment import Augment
+from trainables.layers.augment import Augment, Augmentation
 from trainables.layers.networks import Convolution, convolutions, mlp, whole
 from trainables.layers.standardise import Standardise
 from trainables.task import Task
@@ -22,16 +22,16 @@ from trainables.task import Task
 NETWORKS = ("cnn", "dense")
 POOLING = ("each", "last")
 CLASSES = 10
-AUGMENTATION: Mapping[str, Any] = {"rotation": 0.0, "flip": 0.0, "crop": 0, "erase": 0.0, "augment": 1.0}
-"""Hyperparameters of :class:`trainables.layers.augment.Augment`, with the values that change nothing."""
+AUGMENTATION: Mapping[str, Any] = Augmentation().model_dump()
+"""Hyperparameters of augmentation, with the values that change nothing."""
 
 
 class ImageTask(Task):
-    """Ten classes of images, which stay resident as uint8 and become floats batch by batch.
+    """Classify images into ten classes. They stay in memory as uint8 and become floats batch by batch.
 
-    The network: augmentation (while training), inputs of mean 0 and deviation 1 per channel by the statistics of the
-    training rows, ``convolutions`` convolutions (only with ``network: cnn``), ``layers`` hidden dense layers, ten
-    logits. ``dropout`` follows every hidden dense layer, ``conv_dropout`` the convolutions.
+    The network: augmentation (while training); inputs standardised per channel by the training rows; with
+    ``network: cnn``, ``convolutions`` convolutions; ``layers`` hidden dense layers; ten logits. ``dropout`` follows
+    every hidden dense layer, ``conv_dropout`` the convolutions.
     """
 
     shape: ClassVar[tuple[int, int, int]]

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from search_spaces.errors import DataError, TaskError, unknown
+from search_spaces.study.fields import OpenShare, Seed
 from trainables.data.dataset import Dataset, Pair
 from trainables.data.readers.images import mnist
 from trainables.data.readers.mat import mnist_mat
 from trainables.layers.networks import whole
+from trainables.options import checked
 from trainables.tasks.images import ImageTask
 
 NARROWEST = 100
 PROFILES = ("free", "decreasing", "constant")
+MAT = "MATLAB file below the data folder to read instead, with `input_images` and `output_labels`; needs `test_share`"
+TEST_SHARE = "share of the training images that becomes the test split, in place of MNIST's own"
 
 
 class Mnist(ImageTask):
     """Classify handwritten digits. Reads ``MNIST/raw`` below the data folder, as torchvision lays it out.
 
-    With ``width_profile: decreasing`` or ``constant`` the hidden widths follow from ``width_maximum`` and one draw
-    per layer, as in Braghetto 2019: see :func:`drawn_widths`.
-
-    Args:
-        mat: a MATLAB file below the data folder to read instead, with ``input_images`` and ``output_labels``.
-        test_share: take so large a share of the training images for the test split, instead of MNIST's own; a
-            MATLAB file, which has no test split, needs it.
-        test_seed: which images these are.
+    With ``width_profile: decreasing`` or ``constant`` the widths of the hidden layers follow from ``width_maximum``
+    and one number per layer, ``draw_1`` to ``draw_3``, as in Braghetto 2019. Decreasing: the range from
+    ``width_maximum`` down to 100 is cut into one part per layer, and each draw says where in its part a width lies.
+    Constant: every width lies between ``width_maximum`` - 100 and ``width_maximum``. A draw of 0 is the widest.
     """
 
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
@@ -43,9 +44,13 @@ class Mnist(ImageTask):
         "draw_3": 0.5,
     }
 
-    def __init__(self, mat: str | None = None, test_share: float | None = None, test_seed: int = 0) -> None:
-        if test_share is not None and not 0 < test_share < 1:
-            raise TaskError(f"task_options.test_share: must be between 0 and 1, both excluded, got {test_share}")
+    @checked
+    def __init__(
+        self,
+        mat: Annotated[str | None, Field(description=MAT)] = None,
+        test_share: Annotated[OpenShare | None, Field(description=TEST_SHARE)] = None,
+        test_seed: Annotated[Seed, Field(description="seed that chooses these images")] = 0,
+    ) -> None:
         if mat is not None and test_share is None:
             raise TaskError("task_options.mat: has no test split of its own; set task_options.test_share, 0.2 say")
         self.mat = mat

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 from torch import Tensor, nn
 
+from search_spaces.study.fields import Seed
 from trainables.data.dataset import Dataset, Pair
 from trainables.data.readers.table import read_table
 from trainables.layers.networks import mlp, whole
+from trainables.options import checked
 from trainables.task import Task
 
 POINTS = 100
@@ -24,10 +27,8 @@ class Regression(Task):
 
     Reads ``regression/train_data.csv`` and ``regression/test_data.csv`` (columns ``input``, ``label``) below the data
     folder. Without one it generates points of the same size: y = 3 sin(x) cos(x/2) + 2 plus Gaussian noise of standard
-    deviation 0.3, x uniform on [-5, 5]; the training points leave out -2.6..-1.0 and 1.2..2.6, the test points do not.
-
-    Args:
-        data_seed: of the generated points.
+    deviation 0.3, with x uniform on [-5, 5]. The training points leave out -2.6..-1.0 and 1.2..2.6; the test points do
+    not.
     """
 
     defaults: ClassVar[Mapping[str, Any]] = {
@@ -40,7 +41,8 @@ class Regression(Task):
         "initialisation": "torch",
     }
 
-    def __init__(self, data_seed: int = 0) -> None:
+    @checked
+    def __init__(self, data_seed: Annotated[Seed, Field(description="seed of the generated points")] = 0) -> None:
         self.data_seed = data_seed
 
     def load(self, data_dir: Path | None) -> Dataset:

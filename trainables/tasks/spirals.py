@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from search_spaces.errors import TaskError
+from search_spaces.study.fields import NotNegative, Seed
 from trainables.data.dataset import Dataset, Pair
 from trainables.layers.networks import mlp
+from trainables.options import checked
 from trainables.task import Task
 
 TRAIN, VALIDATION, TEST = 4000, 1000, 500
 
 
 class Spirals(Task):
-    """Tell two noisy spirals apart with a dense network and binary cross-entropy.
-
-    Args:
-        noise: standard deviation of the Gaussian noise on both coordinates.
-        data_seed: of the generated points.
-    """
+    """Tell two noisy spirals apart with a dense network and binary cross-entropy."""
 
     defaults: ClassVar[Mapping[str, Any]] = {"depth": 2, "width": 20, "activation": "relu", "dropout": 0.0}
 
-    def __init__(self, noise: float = 0.4, data_seed: int = 0) -> None:
-        if noise < 0:
-            raise TaskError(f"task_options.noise: must be at least 0, got {noise}")
+    @checked
+    def __init__(
+        self,
+        noise: Annotated[NotNegative, Field(description="standard deviation of the noise on a coordinate")] = 0.4,
+        data_seed: Annotated[Seed, Field(description="seed of the generated points")] = 0,
+    ) -> None:
         self.noise = noise
         self.data_seed = data_seed
 

@@ -25,7 +25,8 @@ from trainables.rehearsal import rehearse
 from trainables.shape import check_changeable
 from trainables.stack.rng import root_key
 from trainables.task import Task
-from trainables.tasks import task_of, user_module
+from trainables.tasks import task_of
+from trainables.tasks.user_tasks import user_module
 
 SEARCH, REFIT, FOLDS = 0, 1, 2
 """Branches of the study's random key: the refit and its cross-validation share no random number with any trial."""

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from optuna.trial import FrozenTrial
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, TypeAdapter, ValidationError, field_validator, model_validator
 
 from search_spaces.errors import StudyError, unknown
 from search_spaces.space import Space
 from search_spaces.study.consistency import check_consistent
 from search_spaces.study.fields import NAME_CHARACTERS, Count, Name, Section, absolute_url
 from search_spaces.study.sections import EarlyStopping, OptionsError, Refit, Resources, Search, TaskOptions
+from search_spaces.study.task_object import is_object, keys_of, name_from
 from search_spaces.study.yaml_file import dump_yaml, read_yaml
 from search_spaces.trials.limits import UNBOUNDED, Limits, Tally
 from search_spaces.trials.objectives import Mode, Objective
@@ -31,6 +32,8 @@ MOST_PENDING_BY_TIME = 64
 
 class Study(Section):
     """One search: a task, a space, who chooses, when to stop, where it runs, what follows.
+
+    In Python ``task`` may also be a task object. The study file then names its class.
 
     Raises:
         StudyError: for anything that breaks a rule, in one line that names the key, the rule and the value.
@@ -58,11 +61,27 @@ class Study(Section):
         None, description="URL of an Optuna database for the trials; by default `trials.journal` in the study's folder"
     )
 
+    _task_object: Any = PrivateAttr(None)
+
     def __init__(self, **raw: Any) -> None:
+        task = raw.get("task")
+        given = is_object(task)
+        if given:
+            keys = keys_of(task)
+            raw = {"name": keys["name"], **raw, "task": keys["task"], "module_dir": keys["module_dir"]}
         try:
             super().__init__(**raw)
         except ValidationError as error:
             raise StudyError(_one_line(error, type(self))) from error
+        if given:
+            self._task_object = task
+            for option in self.task_options.own:
+                raise StudyError(f"task_options.{option}: the task is an object, so give it this where it is made")
+
+    @property
+    def task_object(self) -> Any:
+        """The task, where it was given as an object; else None."""
+        return self._task_object
 
     @field_validator("database")
     @classmethod
@@ -154,9 +173,7 @@ class Study(Section):
             )
         changes = _profile(raw.pop("profiles", {}), profile)
         suffix = f"-{profile}" if profile else ""
-        defaults: dict[str, Any] = {
-            "name": (re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "study") + suffix
-        }
+        defaults: dict[str, Any] = {"name": name_from(path.stem) + suffix}
         if ":" in str(raw.get("task", "")):
             defaults["module_dir"] = str(path.resolve().parent)
         merged = {**defaults, **raw}

@@ -69,16 +69,16 @@ def test_what_run_takes(studies: list[tunefleet.Study], tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(f"task: regression\nspace: {SPACE}\nsearch: {{sampler: random, trials: 9}}\n")
     task = Regression()
     tunefleet.run(task, space=SPACE, trials=3, seed=5)
-    tunefleet.run(task, name="mine", space=SPACE, search={"sampler": "random"}, trials=3, refit={"seeds": 2})
+    tunefleet.run(task, name="mine", space=SPACE, search={"sampler": "tpe"}, trials=3, refit={"seeds": 2})
     tunefleet.run(tmp_path / "mine.yaml", seed=4, task_options={"epochs": 7})
     tunefleet.run("digits", trials=2)
     tunefleet.run(tunefleet.Study(task=task, space=SPACE, search={"trials": 8}))
     assert [(s.name, s.trials, s.search.sampler) for s in studies] == [
-        ("Regression", 3, "tpe"),
-        ("mine", 3, "random"),
+        ("Regression", 3, "random"),
+        ("mine", 3, "tpe"),
         ("mine", 9, "random"),
-        ("digits", 2, "tpe"),
-        ("Regression", 8, "tpe"),
+        ("digits", 2, "optuna"),
+        ("Regression", 8, "random"),
     ]
     assert [s.task_object is task for s in studies] == [True, True, False, False, True]
     assert (studies[0].search.seed, studies[2].search.seed) == (5, 4)
@@ -133,7 +133,7 @@ def test_a_script_that_defines_its_task(tmp_path: Path) -> None:
     assert script.count("\n") <= 20
     (tmp_path / "sine.py").write_text(script)
     code, said, complaint = python(tmp_path, "sine.py")
-    assert (code, said[:7], said[-10:]) == (0, "{'lr': ", "finished\n"), complaint
+    assert (code, said[:7], said[-10:]) == (0, "{'lr': ", " finished\n"), complaint
     study = (tmp_path / "results" / "Sine" / "study.yaml").read_text()
     assert study.startswith("name: Sine\ntask: __main__:Sine\n")
     for command in (["resume", "results/Sine", "--trials", "5"], ["report", "results/Sine"]):

@@ -43,7 +43,7 @@ def run(
     Raises:
         TunefleetError: in one line, for anything that the user can mend.
     """
-    options = {} if engine is None else {"engine": engine}
+    options: dict[str, Any] = {} if engine is None else {"engine": engine}
     return cluster.runner.run(_study(study, sections), out=out, data=data, address=address, **options)
 
 

@@ -140,8 +140,7 @@ def test_unknown_tasks_and_bad_values_are_refused() -> None:
 OWN = """
 import numpy as np
 from torch import nn
-from trainables.data.dataset import Dataset
-from trainables.task import Task
+from tunefleet import Dataset, Task
 
 class Half(Task):
     def load(self, data_dir):

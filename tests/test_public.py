@@ -109,7 +109,9 @@ def test_a_users_file_that_hides_a_package(package: str, tmp_path: Path) -> None
     file = tmp_path / f"{package}.py"
     file.write_text("")
     line = f"{file} hides tunefleet's own package '{package}'; rename it, or run in another folder"
-    assert python(tmp_path, "-m", "tunefleet", "studies") == (2, "", f"error: {line}\n")
+    (tmp_path / "tunefleet").write_text("from tunefleet.__main__ import main; main()")  # as pip installs it
+    for command in (["-m", "tunefleet"], ["tunefleet"]):
+        assert python(tmp_path, *command, "studies") == (2, "", f"error: {line}\n")
     code, _, complaint = python(tmp_path, "-c", "import tunefleet")
     assert (code, complaint.splitlines()[-1]) == (1, f"ImportError: {line}")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunefleet.hidden import hidden_package
@@ -28,7 +29,7 @@ __version__ = "0.1.0"
 __all__ = ["Dataset", "Study", "StudyResult", "Task", "networks", "resume", "run"]
 
 if _hidden := hidden_package():
-    if sys.argv[:1] == ["-m"]:  # python -m tunefleet, which is still looking for the module that it is to run
+    if Path((sys.argv or [""])[0]).stem in ("tunefleet", "-m"):  # -m until Python has found the module to run
         sys.stderr.write(f"error: {_hidden}\n")
         sys.exit(2)
     raise ImportError(_hidden)

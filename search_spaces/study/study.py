@@ -64,19 +64,18 @@ class Study(Section):
     _task_object: Any = PrivateAttr(None)
 
     def __init__(self, **raw: Any) -> None:
-        task = raw.get("task")
-        given = is_object(task)
-        if given:
+        task = raw.get("task") if is_object(raw.get("task")) else None
+        if task is not None:
             keys = keys_of(task)
-            raw = {"name": keys["name"], **raw, "task": keys["task"], "module_dir": keys["module_dir"]}
+            raw = {**raw, **keys, "name": raw.get("name", keys["name"])}
         try:
             super().__init__(**raw)
         except ValidationError as error:
             raise StudyError(_one_line(error, type(self))) from error
-        if given:
-            self._task_object = task
-            for option in self.task_options.own:
-                raise StudyError(f"task_options.{option}: the task is an object, so give it this where it is made")
+        self._task_object = task
+        if task is not None and self.task_options.own:
+            option = next(iter(self.task_options.own))
+            raise StudyError(f"task_options.{option}: the task is an object, so give it this where it is made")
 
     @property
     def task_object(self) -> Any:

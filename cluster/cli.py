@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from cluster.interruptible import interruptible
 from search_spaces.errors import StudyError, TunefleetError
 
 if TYPE_CHECKING:
@@ -63,6 +62,7 @@ def run(
     engine: Engine = None,
 ) -> None:
     """Run a study: search, refit the best configuration, test it, report."""
+    from cluster.interruptible import interruptible
     from search_spaces.study.study import Study
 
     overrides = _overrides(settings or [])
@@ -90,6 +90,8 @@ def resume(
     engine: Engine = None,
 ) -> None:
     """Go on with a study that was interrupted, or extend one; nothing that finished runs again."""
+    from cluster.interruptible import interruptible
+
     with interruptible(out):
         from cluster.progress import ConsoleProgress
         from cluster.runner import resume as resume_study
@@ -260,7 +262,3 @@ def _complain(text: str) -> None:
 
 def _say(text: str) -> None:
     _console().print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-if __name__ == "__main__":
-    main()

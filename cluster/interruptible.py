@@ -1,8 +1,9 @@
-"""Ending a command on Ctrl-C or SIGTERM."""
+"""Ending a command in order on Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -12,23 +13,26 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
+from search_spaces.errors import OutputError
+from search_spaces.trials.study_dir import StudyDir
+
 INTERRUPTED = 130
 """Exit code, as shells have it for Ctrl-C."""
 
 AGAIN_SECONDS = 0.1
-"""Until an interruption that was dropped is tried again."""
+"""Wait before a KeyboardInterrupt that Python dropped is raised again."""
 
 GRACE_SECONDS = 5.0
-"""For everything to end in order."""
+"""Time for the command to clean up; then the process is ended."""
 
 
 class interruptible:
-    """Ends the program on Ctrl-C or SIGTERM with what to type next; a second signal ends it on the spot.
+    """Ends the program on Ctrl-C or SIGTERM and says how to go on with the study; a second signal ends it at once.
 
-    The first one raises KeyboardInterrupt. Python drops an exception that is raised inside one of its own hooks, such
-    as those of a fork, and Ray's start is forks for the most part: then it is raised again, until it is heard. What
-    has not ended after a while (Ray may wait long for a cluster that is gone) is cut off, which a study survives at
-    any moment.
+    The first signal raises KeyboardInterrupt. Python drops an exception that is raised inside one of its own hooks,
+    such as those that run after a fork, and starting Ray forks many times. A dropped KeyboardInterrupt is raised again
+    until it gets through. Ray may also wait long for a cluster that is gone, so after ``GRACE_SECONDS`` the process is
+    ended whatever it does. A study survives that at any moment.
 
     Args:
         folder: of the study.
@@ -49,7 +53,8 @@ class interruptible:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._asked.is_set() and kind is not None:  # any error: of what was interrupted, others may have made theirs
+        # Any error counts: libraries turn KeyboardInterrupt into errors of their own, such as "Ray cannot be started".
+        if self._asked.is_set() and kind is not None:
             self._say_next()
             sys.exit(INTERRUPTED)
         self._over.set()
@@ -83,6 +88,12 @@ class interruptible:
         self._said = True
         console = Console(stderr=True)
         console.show_cursor()  # a progress display that was cut off has hidden it
-        console.print(
-            f"interrupted; go on with: tunefleet resume {self._folder}", markup=False, highlight=False, soft_wrap=True
-        )
+        console.print(f"interrupted{self._next()}", markup=False, highlight=False, soft_wrap=True)
+
+    def _next(self) -> str:
+        """How to go on; nothing where no study was begun in the folder, or was taken back because it could not begin."""
+        try:
+            StudyDir.open(self._folder)
+        except OutputError:
+            return ""
+        return f"; go on with: tunefleet resume {shlex.quote(str(self._folder))}"

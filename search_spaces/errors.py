@@ -74,7 +74,7 @@ def reason(error: BaseException) -> str:
 
 def _place(error: BaseException) -> str:
     root = Path(__file__).parents[1]
-    ours = tuple(str(root / package) for package in ("search_spaces", "trainables", "analysis", "cluster"))
+    ours = tuple(str(root / package) for package in ("search_spaces", "trainables", "analysis", "cluster", "tunefleet"))
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         if (

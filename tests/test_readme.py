@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+import tunefleet
 from cluster.cli import app
-from cluster.runner import run
-from search_spaces.study.study import Study
 from trainables.recipe import check_params
 from trainables.tasks import make_task
 
@@ -27,17 +26,17 @@ def test_the_example_of_a_task_runs(local_ray: None, tmp_path: Path) -> None:
     assert module.count("\n") <= 26
     (tmp_path / "wave.py").write_text(module)
     (tmp_path / "wave.yaml").write_text(next(b for b in blocks("yaml") if b.startswith("# wave.yaml")))
-    result = run(Study.load(tmp_path / "wave.yaml"), out=tmp_path / "out")
+    result = tunefleet.run(tmp_path / "wave.yaml", out=tmp_path / "out")
     assert set(result.trials.state) <= {"COMPLETE"}
     assert result.refit.test["loss"] < 0.1  # the noise alone is 0.01, the mean 0.5
 
 
 def test_the_study_file_that_is_explained_is_valid(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(next(b for b in blocks("yaml") if b.startswith("# mine.yaml")))
-    study = Study.load(tmp_path / "mine.yaml")
+    study = tunefleet.Study.load(tmp_path / "mine.yaml")
     check_params(study.refit.params, make_task(study.task, {}), "refit.params")
     assert study.trials == 100 and study.early_stopping.patience == 30
-    assert Study.load(tmp_path / "mine.yaml", profile="quick").trials == 8
+    assert tunefleet.Study.load(tmp_path / "mine.yaml", profile="quick").trials == 8
 
 
 def test_every_command_exists() -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("search_spaces", "trainables", "analysis", "cluster")
+PACKAGES = ("search_spaces", "trainables", "analysis", "cluster", "tunefleet")
 FORBIDDEN = {
-    "search_spaces": {"torch", "trainables", "analysis", "cluster"},
-    "trainables": {"analysis", "cluster"},
-    "analysis": {"ray", "cluster"},
-    "cluster": set[str](),
+    "search_spaces": {"torch", "trainables", "analysis", "cluster", "tunefleet"},
+    "trainables": {"analysis", "cluster", "tunefleet"},
+    "analysis": {"ray", "cluster", "tunefleet"},
+    "cluster": {"tunefleet"},
+    "tunefleet": {"ray"},
 }
 MEETS_RAY = {
     "search_spaces": {"search_spaces.searcher"},

@@ -28,7 +28,7 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig, Stopper, TuneCo
 from search_spaces.errors import ClusterError, reason
 from trainables.messages import Job, Leg, Lost, Report
 from trainables.task import Task
-from trainables.tasks import user_module
+from trainables.tasks.user_tasks import user_module
 from trainables.worker import Worker
 
 LONGEST_NAP = 0.25

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, TypeAdapter, ValidationError, field_validator, model_validator
 
 from search_spaces.errors import StudyError, unknown
 from search_spaces.space import Space
@@ -18,6 +17,7 @@ from search_spaces.study.consistency import check_consistent
 from search_spaces.study.fields import Count, Name, Section, absolute_url
 from search_spaces.study.messages import one_line
 from search_spaces.study.sections import EarlyStopping, Refit, Resources, Search, TaskOptions
+from search_spaces.study.task_object import is_object, keys_of, name_from
 from search_spaces.study.yaml_file import dump_yaml, read_yaml
 from search_spaces.trials.limits import UNBOUNDED, Limits, Tally
 from search_spaces.trials.objectives import Mode, Objective
@@ -36,6 +36,8 @@ PENDING_IN_ORDER = 8
 
 class Study(Section):
     """One search: a task, a space, who chooses, when to stop, where it runs, what follows.
+
+    In Python ``task`` may also be a task object. The study file then names its class.
 
     Raises:
         StudyError: for anything that breaks a rule, in one line that names the key, the rule and the value.
@@ -64,11 +66,26 @@ class Study(Section):
         None, description="URL of an Optuna database for the trials; by default `trials.journal` in the study's folder"
     )
 
+    _task_object: Any = PrivateAttr(None)
+
     def __init__(self, **raw: Any) -> None:
+        task = raw.get("task") if is_object(raw.get("task")) else None
+        if task is not None:
+            keys = keys_of(task)
+            raw = {**raw, **keys, "name": raw.get("name", keys["name"])}
         try:
             super().__init__(**raw)
         except ValidationError as error:
             raise StudyError(one_line(error, type(self))) from error
+        self._task_object = task
+        if task is not None and self.task_options.own:
+            option = next(iter(self.task_options.own))
+            raise StudyError(f"task_options.{option}: the task is an object, so give it this where it is made")
+
+    @property
+    def task_object(self) -> Any:
+        """The task, where it was given as an object; else None."""
+        return self._task_object
 
     @field_validator("database")
     @classmethod
@@ -162,9 +179,7 @@ class Study(Section):
             )
         changes = _profile(raw.pop("profiles", {}), profile)
         suffix = f"-{profile}" if profile else ""
-        defaults: dict[str, Any] = {
-            "name": (re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "study") + suffix
-        }
+        defaults: dict[str, Any] = {"name": name_from(path.stem) + suffix}
         if ":" in str(raw.get("task", "")):
             defaults["module_dir"] = str(path.resolve().parent)
         merged = {**defaults, **raw}

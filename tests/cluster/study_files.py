@@ -51,8 +51,7 @@ import os
 import numpy as np
 import torch
 from torch import nn
-from trainables.data.dataset import Dataset
-from trainables.task import Task
+from tunefleet import Dataset, Task
 
 
 def no_test():

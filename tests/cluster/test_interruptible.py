@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ from cluster.interruptible import interruptible
 def say(word):
     print(word, flush=True)
 
-with interruptible(Path("out")):
+with interruptible(Path("my study")):
     {body}
 say("done")
 """
@@ -75,6 +76,16 @@ HANGS_AT_EXIT = """
     say("ready")
     time.sleep(60)
 """
+TAKES_THE_STUDY_BACK = """
+    from search_spaces.trials.study_dir import StudyDir
+    from search_spaces.errors import ClusterError
+    try:
+        say("ready")
+        time.sleep(60)
+    except KeyboardInterrupt:
+        StudyDir("my study").discard_if_unused()
+        raise ClusterError("local: Ray cannot be started") from None
+"""
 FINISHES = """
     try:
         say("ready")
@@ -82,14 +93,27 @@ FINISHES = """
     except KeyboardInterrupt:
         say("finished anyway")
 """
-NEXT = "interrupted; go on with: tunefleet resume out\n"
+NEXT = "interrupted; go on with: tunefleet resume 'my study'\n"
 
 
-def interrupted(body: str, number: int) -> tuple[int, str, str, float]:
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A folder with a study in it."""
+    (tmp_path / "my study").mkdir()
+    (tmp_path / "my study" / "study.yaml").write_text("task: digits")
+    return tmp_path
+
+
+def interrupted(here: Path, body: str, number: int) -> tuple[int, str, str, float]:
     """Exit code, what was said on both streams after the signal, and the seconds until the end."""
     program = PROGRAM.format(body=body.strip())
     process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert process.stdout is not None
     try:
@@ -105,16 +129,25 @@ def interrupted(body: str, number: int) -> tuple[int, str, str, float]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("body", [UNWINDS, IN_A_FORK, IN_A_DESTRUCTOR, ANOTHER_ERROR])
-def test_unwinds_and_says_what_to_type(body: str, number: int) -> None:
-    assert interrupted(body, number)[:3] == (INTERRUPTED, "unwound\n", NEXT)
+def test_unwinds_and_says_what_to_type(here: Path, body: str, number: int) -> None:
+    assert interrupted(here, body, number)[:3] == (INTERRUPTED, "unwound\n", NEXT)
 
 
 @pytest.mark.parametrize(("body", "said"), [(SWALLOWED, "swallowed\n"), (HANGS_AT_EXIT, "")])
-def test_what_does_not_end_is_cut_off(body: str, said: str) -> None:
-    code, out, complaint, seconds = interrupted(body, signal.SIGINT)
+def test_what_does_not_end_is_cut_off(here: Path, body: str, said: str) -> None:
+    code, out, complaint, seconds = interrupted(here, body, signal.SIGINT)
     assert (code, out, complaint) == (INTERRUPTED, said, NEXT)
     assert GRACE_SECONDS <= seconds < GRACE_SECONDS + 20
 
 
-def test_what_finishes_all_the_same_goes_on() -> None:
-    assert interrupted(FINISHES, signal.SIGINT)[:3] == (0, "finished anyway\ndone\n", "")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_without_a_study_there_is_nothing_to_go_on_with(tmp_path: Path, number: int) -> None:
+    assert interrupted(tmp_path, UNWINDS, number)[:3] == (INTERRUPTED, "unwound\n", "interrupted\n")
+
+
+def test_a_study_that_was_taken_back_is_not_offered(here: Path) -> None:
+    assert interrupted(here, TAKES_THE_STUDY_BACK, signal.SIGINT)[:3] == (INTERRUPTED, "", "interrupted\n")
+
+
+def test_what_finishes_all_the_same_goes_on(here: Path) -> None:
+    assert interrupted(here, FINISHES, signal.SIGINT)[:3] == (0, "finished anyway\ndone\n", "")

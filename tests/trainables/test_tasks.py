@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from search_spaces.errors import DataError, TaskError
+from search_spaces.errors import DataError, TaskError, TunefleetError
 from search_spaces.study.sections import TaskOptions
+from search_spaces.study.study import Study
+from search_spaces.study.yaml_file import parse_yaml
 from tests.trainables.builders import CPU, make, members
 from trainables.cohort import Cohort
 from trainables.data.folds import all_rows, search_splits
@@ -21,8 +23,9 @@ from trainables.plan import Data, Plan
 from trainables.recipe import Recipe
 from trainables.stack.fused import FusedStack
 from trainables.stack.loop import LoopStack
-from trainables.tasks import TASKS, make_task, user_module
+from trainables.tasks import TASKS, make_task, task_of
 from trainables.tasks.regression import Regression
+from trainables.tasks.user_tasks import user_module
 
 EVERY_TASK = pytest.mark.parametrize("name", TASKS)
 FILTERS = {"filters_1": 3, "filters_2": 4, "width_1": 16}
@@ -137,8 +140,7 @@ def test_unknown_tasks_and_bad_values_are_refused() -> None:
 OWN = """
 import numpy as np
 from torch import nn
-from trainables.data.dataset import Dataset
-from trainables.task import Task
+from tunefleet import Dataset, Task
 
 class Half(Task):
     def load(self, data_dir):
@@ -162,11 +164,12 @@ def own_module(folder: Path, name: str, text: str = OWN) -> str:
 
 def test_a_users_own_task(tmp_path: Path) -> None:
     folder = own_module(tmp_path, "own_whole")
+    assert make_task("own_whole:Whole", {}, folder).size == 1
     task = make_task("own_whole:Whole", {"size": 3}, folder)
     assert vars(task) == {"size": 3}
     with pytest.raises(TaskError, match="^task_options: own_whole:Whole cannot be made from .*TypeError"):
         make_task("own_whole:Whole", {"size": "large"}, folder)
-    assert user_module(task).__name__ == "own_whole"
+    assert user_module(task).__file__ == str(tmp_path / "own_whole.py")
     assert user_module(make_task("digits", {})) is None
 
 
@@ -178,6 +181,63 @@ def test_modules_of_one_name_in_two_folders(tmp_path: Path) -> None:
         assert make_task("own_twin:Whole", {}, str(folder)).size == size
 
 
+def test_a_module_named_as_one_of_pythons(tmp_path: Path) -> None:
+    folder = own_module(tmp_path, "wave")
+    assert type(make_task("wave:Whole", {}, folder)).__name__ == "Whole"
+    import wave
+
+    assert wave.Wave_read  # Python's own is not replaced
+    with pytest.raises(TaskError) as error:
+        make_task("wave:Whole", {}, str(tmp_path / "gone"))
+    assert str(error.value) == (
+        f"task: unknown Task in wave 'Whole'; valid: none; it comes from {wave.__file__}, "
+        f"for there is none in {tmp_path / 'gone'} (the study's module_dir)"
+    )
+
+
+@pytest.mark.parametrize("init", [True, False])
+def test_a_module_in_a_package(init: bool, tmp_path: Path) -> None:
+    package = tmp_path / "json"
+    package.mkdir()
+    (package / "base.py").write_text("SIZE = 4")
+    own_module(package, "tasks", OWN.replace("class Half", "from .base import SIZE\nclass Half").replace("=1", "=SIZE"))
+    if init:
+        (package / "__init__.py").touch()
+    task = make_task("json.tasks:Whole", {}, str(tmp_path))
+    assert task.size == 4
+    assert user_module(task).__path__ == [str(package)]  # with it base.py reaches the workers, too
+    study = Study(task=task, space={"lr": 0.1})
+    assert (study.name, study.task, study.module_dir) == ("Whole", "json.tasks:Whole(...)", str(tmp_path))
+
+
+def test_a_task_object_in_place_of_a_name(tmp_path: Path) -> None:
+    task = make_task("own_object:Whole", {"size": 3}, own_module(tmp_path, "own_object"))
+    study = Study(task=task, space={"lr": 0.1})
+    assert task_of(study) is task
+    assert task_of(study.model_copy(update={"data_dir": "here"})) is task
+    again = Study(**parse_yaml(study.to_yaml(), "study.yaml"))
+    with pytest.raises(
+        TaskError, match=r"^task: own_object:Whole\(\.\.\.\) was made by .*resume\(DIR, task=Whole\(\.\.\.\)\)"
+    ):
+        task_of(again)
+    assert task_of(again, task) is task
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "message"),
+    [
+        (Regression, {}, "task: must be an object, Regression(), got the class itself"),
+        (Regression(), {"size": 3}, "task_options.size: the task is an object, so give it this where it is made"),
+        (Path("task"), {}, "task: must be a Task, got PosixPath"),
+        (3, {}, "task: must be a valid string, got 3"),
+    ],
+)
+def test_what_is_no_task_object(task: object, options: dict[str, int], message: str) -> None:
+    with pytest.raises(TunefleetError) as error:
+        task_of(Study(task=task, task_options=options, space={"lr": 0.1}))
+    assert str(error.value) == message
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -186,6 +246,8 @@ def test_modules_of_one_name_in_two_folders(tmp_path: Path) -> None:
         ("own_errors:Half", "task: own_errors:Half must implement loss"),
         ("own_missing:Task", "task: cannot import 'own_missing' in "),
         ("own_broken:Task", "task: cannot import 'own_broken' in "),
+        ("__main__:Gone", "task: __main__:Gone was made by a script or a notebook, and only that can make it again"),
+        ("own_errors:make.<locals>.Task", "task: own_errors:make.<locals>.Task was made by a script or a notebook"),
         (":Task", "task: must be the name of a task, or module:Class, got ':Task'"),
     ],
 )

@@ -119,15 +119,13 @@ class CohortTrainable(tune.Trainable):
         self._completed = False
         self._saved_at = time.monotonic()
         job = self._job
-        saved: dict[int, Mapping[str, Any]] = {}
-        for number, _ in config.trials if config.start else ():
-            state = load_checkpoint(job.checkpoints, number)
-            if state is not None and state["epoch"] == config.start:
-                saved[number] = state
+        numbers = {number for number, _ in config.trials}
+        saved = load_checkpoint(job.checkpoints, min(numbers)) if config.start else None
+        if saved is not None and (saved["epoch"] != config.start or not numbers <= set(saved["runs"])):
+            saved = None
         try:
-            if config.start and len(saved) < len(config.trials):
-                saved = {}
             self._cohort = Cohort(job.task, self._data, job.plan, config.trials, self._traces, saved)
+            self._cohort.drop(set(self._cohort.live) - numbers)
         except Exception as error:  # the stack as a whole cannot be made: out of memory, say
             self._why = reason(error)
 
@@ -164,7 +162,7 @@ class CohortTrainable(tune.Trainable):
     def _checkpoint(self, cohort: Cohort) -> None:
         if time.monotonic() - self._saved_at < self._job.checkpoint_seconds:
             return
-        save_checkpoints(self._job.checkpoints, {number: cohort.state(number) for number in cohort.live})
+        save_checkpoints(self._job.checkpoints, dict.fromkeys(cohort.live, cohort.state()))
         self._saved_at = time.monotonic()
 
 
@@ -189,7 +187,7 @@ class MemberTrainable(tune.Trainable):
         """Called by Ray Tune to hand another member, or the copy of one, to this worker."""
         self._number = int(new_config["number"])
         self._params = self._population.params_of(new_config)
-        self._cohort = self._begun({})
+        self._cohort = self._begun(None)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -208,17 +206,16 @@ class MemberTrainable(tune.Trainable):
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Everything that a copy needs; of a member that has ended, nothing."""
-        state = self._cohort.state(self._number) if self._cohort.live else {}
-        torch.save(state, Path(checkpoint_dir) / "member.pt")
+        torch.save(self._cohort.state(), Path(checkpoint_dir) / "member.pt")
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Go on from a checkpoint, a member's own or another's, with the hyperparameters of the configuration."""
         state = torch.load(Path(checkpoint) / "member.pt", weights_only=True)
-        self._cohort = self._begun({self._number: state})
+        self._cohort = self._begun(state)
         if self._cohort.params(self._number) != self._params:
             self._cohort.change(self._params)
 
-    def _begun(self, saved: Mapping[int, Mapping[str, Any]]) -> Cohort:
+    def _begun(self, saved: Mapping[str, Any] | None) -> Cohort:
         job = self._job
         # Ray Tune hands the number on with a copy, which must not draw the same batches: its place does not move.
         place = zlib.crc32(self.trial_id.rpartition("_")[2].encode())

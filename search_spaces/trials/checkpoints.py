@@ -26,7 +26,7 @@ def load_checkpoint(folder: Path, number: int) -> dict[str, Any] | None:
         state = torch.load(_path(folder, number), weights_only=True, mmap=True)
     except Exception:  # missing, or damaged in any of the ways a file can be
         return None
-    return state if isinstance(state, dict) and {"epoch", "members", "run"} <= set(state) else None
+    return state if isinstance(state, dict) and {"epoch", "members", "runs"} <= set(state) else None
 
 
 def common_epoch(folder: Path, numbers: Iterable[int]) -> int:

@@ -15,16 +15,16 @@ def test_a_trial_goes_on_from_its_file(tmp_path: Path) -> None:
     trials = {0: {"lr": 0.02, "dropout": 0.2}, 1: {"optimizer": "sgd"}}
     whole, first = run(cohort(Curve(), trials)), cohort(Curve(), trials)
     first.advance()
+    save_checkpoints(tmp_path / "new", dict.fromkeys(trials, first.state()))
     for number in trials:
-        save_checkpoints(tmp_path / "new", {number: first.state(number)})
-    saved = {number: load_checkpoint(tmp_path / "new", number) for number in trials}
-    assert curves(run(cohort(Curve(), trials, saved=saved))) == curves(whole)
+        saved = load_checkpoint(tmp_path / "new", number)
+        assert curves(run(cohort(Curve(), trials, saved=saved))) == curves(whole)
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["0.pt", "1.pt"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"no checkpoint", None])
 def test_what_cannot_be_read_is_no_checkpoint(damage: bytes | None, tmp_path: Path) -> None:
-    save_checkpoints(tmp_path, {3: {"epoch": 1, "members": [], "run": {}}})
+    save_checkpoints(tmp_path, {3: {"epoch": 1, "members": {}, "runs": {}}})
     assert load_checkpoint(tmp_path, 3) is not None
     whole = (tmp_path / "3.pt").read_bytes()
     (tmp_path / "3.pt").write_bytes(whole[:-50] if damage is None else damage)
@@ -38,7 +38,7 @@ def test_other_content_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 def test_remove(tmp_path: Path) -> None:
-    save_checkpoints(tmp_path, {3: {"epoch": 1, "members": [], "run": {}}})
+    save_checkpoints(tmp_path, {3: {"epoch": 1, "members": {}, "runs": {}}})
     for _ in range(2):
         remove_checkpoint(tmp_path, 3)
     assert not list(tmp_path.iterdir())

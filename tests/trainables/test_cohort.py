@@ -16,8 +16,8 @@ from tests.trainables.builders import Curve, cohort, curves, run
 from trainables.cohort import Cohort
 from trainables.plan import Data
 from trainables.refit import networks_of
-from trainables.stack.fused import FusedStack
-from trainables.stack.loop import LoopStack
+from trainables.stack.fused import Fused
+from trainables.stack.loop import Loop
 
 TASK = Curve()
 TRIALS = {0: {"lr": 0.01}, 3: {"lr": 0.03, "optimizer": "sgd"}, 4: {"lr": 0.02, "optimizer": "radam"}}
@@ -30,7 +30,7 @@ def ended(one: Cohort) -> dict[int, Outcome]:
 
 def test_trials_complete_with_their_best_epoch() -> None:
     one = run(cohort(TASK, TRIALS))
-    assert isinstance(one._stack, FusedStack)
+    assert one._stack.strategy.name == Fused.name
     for outcome in one.ended:
         values = [v for _, v in outcome.curve]
         assert outcome.state is State.COMPLETE
@@ -84,9 +84,9 @@ class Picky(Curve):
 
 def test_where_the_fused_step_raises_the_culprit_fails_alone() -> None:
     one = cohort(Picky(), {1: {"lr": 0.01}, 2: {"lr": 1e4}})
-    assert isinstance(one._stack, FusedStack)
+    assert one._stack.strategy.name == Fused.name
     run(one)
-    assert isinstance(one._stack, LoopStack)
+    assert one._stack.strategy.name == Loop.name
     assert one.why_loop is not None and one.why_loop.startswith("RuntimeError: vmap: ")
     assert (ended(one)[2].reason or "").startswith("ValueError: too large (")
     assert ended(one)[1].state is State.COMPLETE
@@ -137,7 +137,7 @@ def test_without_validation_the_latest_epoch_is_the_best(metric: str) -> None:
     one = run(cohort(task, {0: {"lr": 0.5}}, folds=0, patience=1, keep_best=True))
     assert one.ended[0].state is State.COMPLETE
     assert one.ended[0].best_epoch == 6
-    assert torch.equal(one.weights[0][0]["0.weight"], one._stack.tensors(0)["0.weight"])
+    assert torch.equal(one.weights[0][0]["0.weight"], one._stack.members.tensors(0)["0.weight"])
 
 
 class Counter(Curve):
@@ -191,7 +191,7 @@ def test_five_and_five_epochs_are_ten(trials: Mapping[int, Any]) -> None:
     first = cohort(TASK, trials, epochs=10)
     for _ in range(5):
         first.advance()
-    second = run(cohort(TASK, trials, epochs=10, saved={n: first.state(n) for n in first.live}))
+    second = run(cohort(TASK, trials, epochs=10, saved=first.state()))
     assert curves(second) == curves(whole)
     for number, outcome in ended(whole).items():
         assert (ended(second)[number].value, ended(second)[number].metrics) == (outcome.value, outcome.metrics)

@@ -19,7 +19,7 @@ from trainables.data.folds import all_rows, search_splits
 from trainables.data.readers.table import house_prices
 from trainables.layers.standardise import fit_layers
 from trainables.plan import Data, Plan
-from trainables.refit import evaluate, predict
+from trainables.refit import evaluate, networks_of, predict
 from trainables.tasks import make_task
 
 TASK = make_task("house_prices", {})
@@ -102,9 +102,8 @@ def test_rmse_is_the_root_of_the_mean_over_all_rows(
     found = one.advance()
     expected: dict[int, list[float]] = {0: [], 1: []}
     for row, (number, fold) in enumerate(one._members):
-        network = TASK.network(TASK.defaults)
-        network.load_state_dict(one._stack.members.tensors(row))
-        outputs, own = predict([network.eval()], data.inputs)[0], splits[fold].validation
+        networks = networks_of(TASK, {}, [one._stack.members.tensors(row)])
+        outputs, own = predict(networks, data.inputs)[0], splits[fold].validation
         expected[number].append(float((outputs[own] - data.targets[own]).double().square().mean().sqrt()))
     for number, roots in expected.items():
         assert found[number].folds == pytest.approx(roots, rel=1e-5)

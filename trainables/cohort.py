@@ -248,6 +248,8 @@ class Cohort:
             self._end(number, State.COMPLETE)
 
     def _follow(self, target: int, source: int, params: Mapping[str, Any]) -> None:
+        if not self.plan.changing:  # dropout of rate 0 is switched off then, whatever becomes of its rate
+            raise ValueError("hyperparameters change only under a plan that says so")
         recipe, full = Recipe.of(params), network_params(self.task, params)
         before = _buffers(self.task, network_params(self.task, self._runs[source].params))
         # Buffers that differ between networks of one key are those that hold hyperparameters.

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from search_spaces.trials.outcome import Outcome
 from trainables.cohort import Cohort
 from trainables.data.batches import Batch, MemberRows
 from trainables.data.dataset import Dataset
@@ -31,6 +32,10 @@ from trainables.task import Task
 CPU = torch.device("cpu")
 COUNTS = (21, 16, 24, 19)
 """Rows of four members: with batches of 8 every kind of padding, and members without rows in the last batch."""
+TRIALS: dict[int, dict[str, Any]] = {
+    0: {"lr": 0.01}, 3: {"lr": 0.03, "optimizer": "sgd"}, 4: {"lr": 0.02, "optimizer": "radam"}
+}  # fmt: skip
+"""Three trials of a cohort."""
 
 _TRACES: dict[Task, Traces] = {}
 """Traced computations of each task, shared by its stacks as in a worker."""
@@ -233,3 +238,8 @@ def run(one: Cohort) -> Cohort:
 def curves(one: Cohort) -> dict[int, list[float]]:
     """Curves of the ended trials, by number."""
     return {o.number: [value for _, value in o.curve] for o in one.ended}
+
+
+def ended(one: Cohort) -> dict[int, Outcome]:
+    """Outcomes by number."""
+    return {o.number: o for o in one.ended}

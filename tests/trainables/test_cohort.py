@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,21 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from search_spaces.trials.outcome import Outcome, State
-from tests.trainables.builders import Curve, as_loop, cohort, curves, run
-from trainables.cohort import Cohort
+from search_spaces.trials.outcome import State
+from tests.trainables.builders import TRIALS, Curve, cohort, curves, ended, run
 from trainables.plan import Data
 from trainables.refit import networks_of
 from trainables.stack.fused import Fused
 from trainables.stack.loop import Loop
 
 TASK = Curve()
-TRIALS = {0: {"lr": 0.01}, 3: {"lr": 0.03, "optimizer": "sgd"}, 4: {"lr": 0.02, "optimizer": "radam"}}
-
-
-def ended(one: Cohort) -> dict[int, Outcome]:
-    """Outcomes by number."""
-    return {o.number: o for o in one.ended}
 
 
 def test_trials_complete_with_their_best_epoch() -> None:
@@ -181,98 +173,6 @@ def test_kept_weights_are_those_of_the_best_epoch() -> None:
         with torch.no_grad():
             loss = TASK.loss(network(one.data.inputs[rows]), one.data.targets[rows]).mean()
         assert float(loss) == pytest.approx(outcome.value, rel=1e-5)
-
-
-NORMED = {"lr": 0.02, "dropout": 0.3, "schedule": "plateau", "plateau_patience": 0}
-
-
-FIVE = {n: {**NORMED, "lr": 0.01 * (n + 1), "optimizer": ("adam", "sgd")[n % 2]} for n in range(5)}
-
-
-def halfway(trials: Mapping[int, Any], fused: bool = True, stopped: Sequence[int] = (), epochs: int = 5) -> Cohort:
-    """A cohort after some of ten epochs, in which trials were stopped after the second."""
-    one = cohort(TASK, trials, epochs=10)
-    if not fused:
-        as_loop(one._stack)
-    for _ in range(epochs):
-        one.advance()
-        if one.epoch == 2:
-            one.stop(stopped)
-    return one
-
-
-def reread(state: dict[str, Any]) -> Any:
-    """What a file makes of it."""
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
-
-
-@pytest.mark.parametrize("fused", [True, False])
-@pytest.mark.parametrize(
-    ("trials", "stopped"),
-    [
-        ({0: NORMED, 5: {"lr": 0.01}}, []),
-        ({5: {**NORMED, "optimizer": "rmsprop"}}, []),
-        (FIVE, [3]),
-        (FIVE, [0, 1, 2, 3]),
-    ],
-    ids=["two", "one", "a dead row", "one left"],
-)
-def test_five_and_five_epochs_are_ten(trials: Mapping[int, Any], stopped: list[int], fused: bool) -> None:
-    whole, first = (halfway(trials, fused, stopped) for _ in range(2))
-    dead = fused and stopped == [3]
-    assert len(first._members) == 2 * (len(trials) - (0 if dead else len(stopped)))
-    second = cohort(TASK, {}, epochs=10, saved=reread(first.state()))
-    assert second._stack.strategy.name == first._stack.strategy.name
-    assert (second.live, second.epoch) == (first.live, 5)
-    run(whole), run(second)
-    for number in second_half(whole):
-        a, b = ended(whole)[number], ended(second)[number]
-        assert (a.curve, a.value, a.metrics) == (b.curve, b.value, b.metrics)
-    assert set(ended(second)) == set(second_half(whole))
-
-
-def second_half(one: Cohort) -> list[int]:
-    """Trials that were trained to the end."""
-    return [o.number for o in one.ended if o.epochs == 10]
-
-
-def test_kept_weights_are_saved_too() -> None:
-    whole, first = (cohort(TASK, TRIALS, folds=1, keep_best=True) for _ in range(2))
-    for _ in range(5):
-        first.advance()
-    second = run(cohort(TASK, {}, folds=1, keep_best=True, saved=reread(first.state())))
-    run(whole)
-    for number, (expected,) in whole.weights.items():
-        assert all(torch.equal(tensor, second.weights[number][0][name]) for name, tensor in expected.items())
-
-
-def test_a_cohort_with_nothing_in_training_is_saved_as_nothing() -> None:
-    one = cohort(TASK, {}, saved=reread(run(cohort(TASK, TRIALS)).state()))
-    assert (one.live, one.ended, one.epoch) == ([], [], 6)
-
-
-def test_the_outcome_of_a_trial_in_training_is_that_of_stopping_it() -> None:
-    one = halfway(TRIALS, epochs=3)
-    found = one.outcome(3)
-    assert one.live == [0, 3, 4] and not one.ended
-    one.stop([3])
-    assert found == ended(one)[3]
-    assert (found.state, found.epochs, found.metrics["parameters"]) == (State.PRUNED, 3, one._stack.members.layout.size)
-
-
-@pytest.mark.parametrize("dropped", [[3], [0, 4]])
-def test_trials_are_dropped_without_an_outcome(dropped: list[int]) -> None:
-    others = curves(run(cohort(TASK, TRIALS)))
-    one = cohort(TASK, TRIALS)
-    one.advance()
-    one.drop(dropped)
-    assert not one.ended
-    kept = curves(run(one))
-    assert kept.keys() == TRIALS.keys() - set(dropped)
-    assert all(kept[n] == pytest.approx(others[n], rel=1e-6) for n in kept)
 
 
 def test_stopped_trials_leave_without_a_trace() -> None:

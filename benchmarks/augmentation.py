@@ -25,8 +25,10 @@ from trainables.cohort import Cohort
 from trainables.data.folds import Split
 from trainables.plan import Data, Plan
 from trainables.recipe import Recipe, network_params
+from trainables.stack.loop import Loop
+from trainables.stack.members import Members
 from trainables.stack.signature import build
-from trainables.stack.strategy import make_stack
+from trainables.stack.stack import Stack
 from trainables.tasks import make_task
 
 PROBLEM = "augmentation"
@@ -50,7 +52,8 @@ def fixed_batch(data: Data) -> Timed:
     """Seconds of as many steps on one batch, without augmentation."""
     device = data.inputs.device
     network = build(TASK, network_params(TASK, PARAMS), key=0)
-    stack = make_stack(TASK, [network], [Recipe.of(PARAMS)], 1, device, {})
+    members = Members.of([network], [Recipe.of(PARAMS)], device)
+    stack = Stack(members, Loop(TASK, [network], members), epochs=1)
     x, y = data.inputs[None, :BATCH], data.targets[None, :BATCH]
     shares, keys = torch.full((1, BATCH), 1 / BATCH, device=device), torch.zeros(1, dtype=torch.int64, device=device)
 

@@ -17,7 +17,7 @@ from search_spaces.trials.objectives import COSTS
 from search_spaces.trials.outcome import Epoch
 from trainables.messages import Report
 from trainables.recipe import network_params
-from trainables.stack.stack import Values, finished_means, sample_values
+from trainables.stack.values import Values, finished_means, sample_values
 from trainables.task import Task
 
 EVALUATION_ROWS = 1024

@@ -18,7 +18,7 @@ from search_spaces.trials.objectives import COSTS, Objective, check_known
 from trainables.data.dataset import Array
 from trainables.recipe import network_params
 from trainables.stack.signature import build
-from trainables.stack.stack import sample_values
+from trainables.stack.values import sample_values
 from trainables.task import Task
 
 ROWS = 4

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from search_spaces.trials.outcome import Outcome
 from trainables.cohort import Cohort
 from trainables.data.batches import Batch, MemberRows
 from trainables.data.dataset import Dataset
@@ -19,16 +20,22 @@ from trainables.layers.keyed import MemberDropout
 from trainables.layers.networks import mlp
 from trainables.plan import Data, Plan
 from trainables.recipe import Recipe
-from trainables.stack.fused import FusedStack, Traces
-from trainables.stack.loop import LoopStack
+from trainables.stack.fused import Fused, Traces
+from trainables.stack.loop import Loop
+from trainables.stack.members import Members
 from trainables.stack.rng import root_key
 from trainables.stack.signature import build
 from trainables.stack.stack import Stack
+from trainables.stack.strategy import Strategy
 from trainables.task import Task
 
 CPU = torch.device("cpu")
 COUNTS = (21, 16, 24, 19)
 """Rows of four members: with batches of 8 every kind of padding, and members without rows in the last batch."""
+TRIALS: dict[int, dict[str, Any]] = {
+    0: {"lr": 0.01}, 3: {"lr": 0.03, "optimizer": "sgd"}, 4: {"lr": 0.02, "optimizer": "radam"}
+}  # fmt: skip
+"""Three trials of a cohort."""
 
 _TRACES: dict[Task, Traces] = {}
 """Traced computations of each task, shared by its stacks as in a worker."""
@@ -88,12 +95,33 @@ def member_rows(counts: Sequence[int] = COUNTS) -> MemberRows:
     return MemberRows([np.arange(40)[-n:] if m % 2 else np.arange(n) for m, n in enumerate(counts)], CPU)
 
 
-def make(kind: type[Stack], task: Task, networks: Sequence[nn.Module], recipes: Sequence[Recipe], epochs: int) -> Stack:
-    """A stack of the given kind over copies of the networks."""
+def make(
+    kind: type[Strategy], task: Task, networks: Sequence[nn.Module], recipes: Sequence[Recipe], epochs: int
+) -> Stack:
+    """A stack with the given strategy over copies of the networks."""
     own = [copy.deepcopy(network) for network in networks]
-    if kind is FusedStack:
-        return FusedStack(task, own, recipes, epochs, CPU, _TRACES.setdefault(task, {}))
-    return LoopStack(task, own, recipes, epochs, CPU)
+    members = Members.of(own, recipes, CPU)
+    if kind is Fused:
+        return Stack(members, Fused(task, own[0], members, _TRACES.setdefault(task, {})), epochs)
+    return Stack(members, Loop(task, own, members), epochs)
+
+
+def as_loop(stack: Stack) -> Stack:
+    """The same stack, which goes on one by one, as after an exception."""
+    loop = stack.strategy.fallback("a test says so")
+    assert loop is not None
+    stack.strategy = loop
+    return stack
+
+
+def tensors_of(members: Members) -> dict[str, Tensor]:
+    """Every tensor of the members, by name."""
+    state = members.state()
+    nested = {
+        "slots": dict(enumerate(state["slots"])),
+        **{n: state[n] for n in ("progress", "hyperparameters", "buffers")},
+    }
+    return {"theta": state["theta"]} | {f"{n}.{k}": t for n, group in nested.items() for k, t in group.items()}
 
 
 def train(stack: Stack, data: Data, rows: MemberRows, keys: Tensor, epochs: range, size: int | str = 8) -> list[Batch]:
@@ -103,12 +131,12 @@ def train(stack: Stack, data: Data, rows: MemberRows, keys: Tensor, epochs: rang
         for batch in rows.batches(size, keys, epoch, data.inputs.dtype):
             stack.step(data.inputs[batch.rows], data.targets[batch.rows], batch.shares, batch.keys, batch.idle)
             batches.append(batch)
-        stack.end_epoch(epoch, stack.evaluate(*everything(stack, data))["loss"])
+        stack.end_epoch(epoch, stack.strategy.evaluate(*everything(stack, data))["loss"])
     return batches
 
 
 def everything(stack: Stack, data: Data) -> tuple[Tensor, Tensor, Tensor]:
-    """All rows for every member, as ``Stack.evaluate`` wants them."""
+    """All rows for every member, as ``Strategy.evaluate`` wants them."""
     x, y, m = data.inputs, data.targets, len(stack)
     return x.expand(m, *x.shape), y.expand(m, *y.shape), torch.full((m, len(x)), 1 / len(x), dtype=x.dtype)
 
@@ -179,7 +207,7 @@ def torch_schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, epochs: int
 
 def worst_difference(stack: Stack, loops: Sequence[PlainLoop]) -> float:
     """Largest absolute difference of any parameter of any member."""
-    own = [stack.tensors(m) for m in range(len(stack))]
+    own = [stack.members.tensors(m) for m in range(len(stack))]
     return max(
         float((own[m][name] - p.detach()).abs().max())
         for m, loop in enumerate(loops)
@@ -210,3 +238,8 @@ def run(one: Cohort) -> Cohort:
 def curves(one: Cohort) -> dict[int, list[float]]:
     """Curves of the ended trials, by number."""
     return {o.number: [value for _, value in o.curve] for o in one.ended}
+
+
+def ended(one: Cohort) -> dict[int, Outcome]:
+    """Outcomes by number."""
+    return {o.number: o for o in one.ended}

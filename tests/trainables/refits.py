@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from search_spaces.choosing.population import Schedule
 from trainables.data.dataset import Array
 from trainables.messages import Job, Leg, Report
 from trainables.plan import Plan
@@ -16,11 +17,16 @@ from trainables.worker import Worker
 
 
 def trained(
-    task: Task, data: tuple[Array, Array], plan: Plan, params: Mapping[str, Any], seeds: Iterable[int]
+    task: Task,
+    data: tuple[Array, Array],
+    plan: Plan,
+    params: Mapping[str, Any],
+    seeds: Iterable[int],
+    schedule: Schedule = (),
 ) -> list[Report]:
     """All reports of networks of one configuration, numbered by their seeds."""
     worker = Worker(Job(task, *data, plan), torch.device("cpu"))
-    worker.begin(Leg(-1, tuple((seed, params) for seed in seeds), 0, plan.epochs, plan=plan))
+    worker.begin(Leg(-1, tuple((seed, params) for seed in seeds), 0, plan.epochs, plan=plan, schedule=schedule))
     reports: list[Report] = []
     while not (reports and reports[-1].done):
         reports.append(worker.step())
@@ -28,7 +34,13 @@ def trained(
 
 
 def refitted(
-    task: Task, data: tuple[Array, Array], plan: Plan, params: Mapping[str, Any], seeds: Iterable[int]
+    task: Task,
+    data: tuple[Array, Array],
+    plan: Plan,
+    params: Mapping[str, Any],
+    seeds: Iterable[int],
+    schedule: Schedule = (),
 ) -> Refit:
     """The refit of one configuration."""
-    return collected(trained(task, data, plan, params, seeds), params, (), len(plan.splits[0].validation) > 0)
+    reports = trained(task, data, plan, params, seeds, schedule)
+    return collected(reports, params, schedule, len(plan.splits[0].validation) > 0)

@@ -18,11 +18,11 @@ from tests.trainables.builders import make
 from trainables.layers.augment import ERASED_AREA, Augment
 from trainables.layers.keyed import KeyedModule
 from trainables.recipe import Recipe
-from trainables.stack.fused import FusedStack
-from trainables.stack.loop import LoopStack
+from trainables.stack.fused import Fused
+from trainables.stack.loop import Loop
 from trainables.stack.rng import root_key
 from trainables.stack.signature import build, signature
-from trainables.stack.stack import Stack
+from trainables.stack.strategy import Strategy
 from trainables.tasks import make_task
 
 EVERYTHING = {"rotation": 20.0, "flip": 0.5, "crop": 2, "erase": 0.5, "augment": 0.9}
@@ -156,7 +156,7 @@ RATES = [
 ]
 
 
-def trained(kind: type[Stack], chosen: Sequence[int], padding: int = 0, **params: Any) -> Tensor:
+def trained(kind: type[Strategy], chosen: Sequence[int], padding: int = 0, **params: Any) -> Tensor:
     """(members, P) weights after some steps of members with different rates."""
     all_networks, keys = networks(RATES, **params), torch.tensor([root_key(1, m) for m in range(3)])
     stack = make(kind, MNIST, [all_networks[m] for m in chosen], [Recipe(lr=0.01)] * len(chosen), 1)
@@ -168,18 +168,18 @@ def trained(kind: type[Stack], chosen: Sequence[int], padding: int = 0, **params
     for step in range(3):
         rows = list(chosen)
         stack.step(x[rows], y[rows], shares[rows], keys[rows] + step)
-    assert not stack.errors
-    return stack.theta
+    assert not stack.strategy.errors
+    return stack.members.theta
 
 
 def test_fused_equals_loop_with_other_rates_in_each_member() -> None:
     assert len({signature(network) for network in networks(RATES)}) == 1
-    fused, loop = (trained(kind, range(3), dropout=0.2) for kind in (FusedStack, LoopStack))
+    fused, loop = (trained(kind, range(3), dropout=0.2) for kind in (Fused, Loop))
     assert torch.allclose(fused, loop, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("kind", [FusedStack, LoopStack])
-def test_a_member_trains_the_same_in_any_company(kind: type[Stack]) -> None:
+@pytest.mark.parametrize("kind", [Fused, Loop])
+def test_a_member_trains_the_same_in_any_company(kind: type[Strategy]) -> None:
     together = trained(kind, range(3))
     for m in range(3):
         assert torch.allclose(trained(kind, [m]), together[m : m + 1], rtol=1e-9, atol=1e-11)

@@ -9,31 +9,24 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from optuna.trial import TrialState
 from torch import Tensor, nn
 
-from search_spaces.trials.outcome import Outcome, State
-from tests.trainables.builders import Curve, cohort, curves, run
-from trainables.cohort import Cohort
+from tests.trainables.builders import TRIALS, Curve, cohort, curves, data_of, ended, run
 from trainables.plan import Data
 from trainables.refit import networks_of
-from trainables.stack.fused import FusedStack
-from trainables.stack.loop import LoopStack
+from trainables.stack.fused import Fused
+from trainables.stack.loop import Loop
 
 TASK = Curve()
-TRIALS = {0: {"lr": 0.01}, 3: {"lr": 0.03, "optimizer": "sgd"}, 4: {"lr": 0.02, "optimizer": "radam"}}
-
-
-def ended(one: Cohort) -> dict[int, Outcome]:
-    """Outcomes by number."""
-    return {o.number: o for o in one.ended}
 
 
 def test_trials_complete_with_their_best_epoch() -> None:
     one = run(cohort(TASK, TRIALS))
-    assert isinstance(one._stack, FusedStack)
+    assert one._stack.strategy.name == Fused.name
     for outcome in one.ended:
         values = [v for _, v in outcome.curve]
-        assert outcome.state is State.COMPLETE
+        assert outcome.state is TrialState.COMPLETE
         assert outcome.value == min(values) == values[outcome.best_epoch - 1]
         assert [e for e, _ in outcome.curve] == list(range(1, 7))
         assert outcome.metrics["loss"] == outcome.value
@@ -49,16 +42,16 @@ def test_each_trial_trains_as_if_alone() -> None:
 def test_a_diverging_trial_fails_alone() -> None:
     others = curves(run(cohort(TASK, TRIALS)))
     one = run(cohort(TASK, {**TRIALS, 7: {"lr": 1e30, "optimizer": "sgd"}}))
-    assert ended(one)[7].state is State.FAIL
+    assert ended(one)[7].state is TrialState.FAIL
     assert ended(one)[7].reason.startswith("the loss is not finite after epoch")
     for number in TRIALS:
-        assert ended(one)[number].state is State.COMPLETE
+        assert ended(one)[number].state is TrialState.COMPLETE
         assert curves(one)[number] == pytest.approx(others[number], rel=1e-6)
 
 
 def test_a_configuration_that_cannot_be_built_fails_alone() -> None:
     one = run(cohort(TASK, {0: {"lr": 0.01}, 1: {"activation": "cube"}, 2: {"lr": -1}}))
-    assert ended(one)[0].state is State.COMPLETE
+    assert ended(one)[0].state is TrialState.COMPLETE
     assert ended(one)[1].reason.startswith("unknown activation 'cube'")
     assert ended(one)[2].reason == "lr: must be a number above 0, got -1"
 
@@ -84,12 +77,12 @@ class Picky(Curve):
 
 def test_where_the_fused_step_raises_the_culprit_fails_alone() -> None:
     one = cohort(Picky(), {1: {"lr": 0.01}, 2: {"lr": 1e4}})
-    assert isinstance(one._stack, FusedStack)
+    assert one._stack.strategy.name == Fused.name
     run(one)
-    assert isinstance(one._stack, LoopStack)
+    assert one._stack.strategy.name == Loop.name
     assert one.why_loop is not None and one.why_loop.startswith("RuntimeError: vmap: ")
     assert (ended(one)[2].reason or "").startswith("ValueError: too large (")
-    assert ended(one)[1].state is State.COMPLETE
+    assert ended(one)[1].state is TrialState.COMPLETE
 
 
 def test_all_members_may_fail_for_their_own_reason() -> None:
@@ -120,14 +113,14 @@ def test_a_metric_that_the_task_does_not_return_says_so() -> None:
         metric = "accuracy"
 
     one = run(cohort(Unmeasured(), {0: {}, 1: {}}))
-    assert all(o.state is State.FAIL and "unknown metric 'accuracy'" in o.reason for o in one.ended)
+    assert all(o.state is TrialState.FAIL and "unknown metric 'accuracy'" in o.reason for o in one.ended)
 
 
 def test_patience_ends_a_trial() -> None:
     one = run(cohort(TASK, {0: {"lr": 0.01}, 1: {"lr": 1e-12, "optimizer": "sgd"}}, epochs=20, patience=3))
     assert ended(one)[1].epochs < 20
     assert ended(one)[1].epochs - ended(one)[1].best_epoch == 3
-    assert ended(one)[1].state is State.COMPLETE
+    assert ended(one)[1].state is TrialState.COMPLETE
 
 
 @pytest.mark.parametrize("metric", ["loss", "accuracy"])
@@ -135,9 +128,9 @@ def test_without_validation_the_latest_epoch_is_the_best(metric: str) -> None:
     task = Counter()
     task.metric = metric  # type: ignore[misc]
     one = run(cohort(task, {0: {"lr": 0.5}}, folds=0, patience=1, keep_best=True))
-    assert one.ended[0].state is State.COMPLETE
+    assert one.ended[0].state is TrialState.COMPLETE
     assert one.ended[0].best_epoch == 6
-    assert torch.equal(one.weights[0][0]["0.weight"], one._stack.tensors(0)["0.weight"])
+    assert torch.equal(one.weights[0][0]["0.weight"], one._stack.members.tensors(0)["0.weight"])
 
 
 class Counter(Curve):
@@ -182,28 +175,13 @@ def test_kept_weights_are_those_of_the_best_epoch() -> None:
         assert float(loss) == pytest.approx(outcome.value, rel=1e-5)
 
 
-NORMED = {"lr": 0.02, "dropout": 0.3, "schedule": "plateau", "plateau_patience": 0}
-
-
-@pytest.mark.parametrize("trials", [{0: NORMED, 5: {"lr": 0.01}}, {5: {**NORMED, "optimizer": "rmsprop"}}])
-def test_five_and_five_epochs_are_ten(trials: Mapping[int, Any]) -> None:
-    whole = run(cohort(TASK, trials, epochs=10))
-    first = cohort(TASK, trials, epochs=10)
-    for _ in range(5):
-        first.advance()
-    second = run(cohort(TASK, trials, epochs=10, saved={n: first.state(n) for n in first.live}))
-    assert curves(second) == curves(whole)
-    for number, outcome in ended(whole).items():
-        assert (ended(second)[number].value, ended(second)[number].metrics) == (outcome.value, outcome.metrics)
-
-
 def test_stopped_trials_leave_without_a_trace() -> None:
     others = curves(run(cohort(TASK, TRIALS)))
     one = cohort(TASK, TRIALS)
     one.advance()
     one.stop([3])
     assert one.live == [0, 4]
-    assert ended(one)[3].state is State.PRUNED
+    assert ended(one)[3].state is TrialState.PRUNED
     assert len(ended(one)[3].curve) == 1
     run(one)
     assert all(curves(one)[n] == pytest.approx(others[n], rel=1e-6) for n in (0, 4))
@@ -213,7 +191,7 @@ def test_fail_ends_every_trial() -> None:
     one = cohort(TASK, TRIALS)
     one.fail("the machine is on fire")
     assert [(o.number, o.state, o.reason) for o in one.ended] == [
-        (n, State.FAIL, "the machine is on fire") for n in TRIALS
+        (n, TrialState.FAIL, "the machine is on fire") for n in TRIALS
     ]
 
 
@@ -230,7 +208,9 @@ def test_a_trials_seed_is_its_number() -> None:
 
 
 def test_watched_rows_change_nothing() -> None:
-    plain, watching = cohort(TASK, TRIALS), cohort(TASK, TRIALS, watch=np.arange(5))
+    data = data_of(TASK, torch.float32)
+    watched = (data.inputs[:5].numpy(), data.targets[:5].numpy())
+    plain, watching = cohort(TASK, TRIALS), cohort(TASK, TRIALS, watch=watched)
     for _ in range(6):
         a, b = plain.advance(), watching.advance()
         assert all(a[n].value == b[n].value and math.isfinite(b[n].metrics["test_loss"]) for n in a)

@@ -11,7 +11,7 @@ from trainables.data.batches import MemberRows
 from trainables.data.folds import all_rows, search_splits
 from trainables.layers.keyed import MemberDropout
 from trainables.plan import Data, Plan
-from trainables.stack.fused import FusedStack
+from trainables.stack.fused import Fused
 from trainables.tasks import make_task
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -28,7 +28,7 @@ def curves(device: str) -> dict[int, list[float]]:
     while cohort.live:
         for number, epoch in cohort.advance().items():
             found[number].append(epoch.value)
-    assert isinstance(cohort._stack, FusedStack)
+    assert cohort._stack.strategy.name == Fused.name
     return found
 
 

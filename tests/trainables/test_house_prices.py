@@ -13,13 +13,13 @@ from search_spaces.errors import DataError, TaskError
 from search_spaces.study.sections import TaskOptions
 from tests.trainables.builders import CPU
 from tests.trainables.data_files import houses
-from trainables import cohort
+from trainables import passes
 from trainables.cohort import Cohort
 from trainables.data.folds import all_rows, search_splits
 from trainables.data.readers.table import house_prices
 from trainables.layers.standardise import fit_layers
 from trainables.plan import Data, Plan
-from trainables.refit import evaluate
+from trainables.refit import evaluate, networks_of, predict
 from trainables.tasks import make_task
 
 TASK = make_task("house_prices", {})
@@ -94,16 +94,16 @@ def test_an_untrained_network_predicts_dollars(task: Any, tiny_data: Path) -> No
 def test_rmse_is_the_root_of_the_mean_over_all_rows(
     folds: int, rows: int, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cohort, "EVALUATION_ROWS", rows)
+    monkeypatch.setattr(passes, "EVALUATION_ROWS", rows)
     dataset = TASK.load(tiny_data)
     data = Data.on(CPU, *all_rows(dataset))
     splits = search_splits(dataset, TaskOptions(folds=folds))
     one = Cohort(TASK, data, Plan(splits, 2, key=0), [(0, {"batch_size": "full"}), (1, {"batch_size": "full"})])
     found = one.advance()
     expected: dict[int, list[float]] = {0: [], 1: []}
-    predicted = one._stack.predict(data.inputs)
-    for outputs, (number, fold) in zip(predicted, one._members, strict=True):
-        own = splits[fold].validation
+    for row, (number, fold) in enumerate(one._members):
+        networks = networks_of(TASK, {}, [one._stack.members.tensors(row)])
+        outputs, own = predict(networks, data.inputs)[0], splits[fold].validation
         expected[number].append(float((outputs[own] - data.targets[own]).double().square().mean().sqrt()))
     for number, roots in expected.items():
         assert found[number].folds == pytest.approx(roots, rel=1e-5)

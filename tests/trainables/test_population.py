@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from optuna.trial import TrialState
 
 from search_spaces.errors import StudyError, TaskError
 from search_spaces.space import Space
 from tests.trainables.builders import (  # fmt: skip
     Curve,
     PlainLoop,
+    as_loop,
     cohort,
     data_of,
     keys_of,
@@ -19,24 +21,24 @@ from tests.trainables.builders import (  # fmt: skip
     member_rows,
     members,
     run,
+    tensors_of,
     train,
     worst_difference,
 )
+from tests.trainables.refits import refitted
 from trainables.cohort import Cohort
 from trainables.data.folds import search_splits
 from trainables.recipe import Recipe
-from trainables.refit import train_refit
 from trainables.shape import check_changeable
-from trainables.stack.fused import FusedStack
-from trainables.stack.loop import LoopStack
-from trainables.stack.stack import Stack
-from trainables.stack.strategy import as_loop
+from trainables.stack.fused import Fused
+from trainables.stack.loop import Loop
+from trainables.stack.strategy import Strategy
 
 from search_spaces.study.sections import TaskOptions  # isort: skip
 
 TASK = Curve()
 TRIALS = {n: {"lr": 0.002 * (n + 1), "dropout": 0.1 * n, "optimizer": "adam"} for n in range(4)}
-STATE = {"theta", "slot_0", "slot_1", "count", "lr"}
+STATE = {"theta", "slots.0", "slots.1", "progress.count"}
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -45,26 +47,26 @@ def test_a_copy_equals_its_parent_exactly_optimizer_included(fused: bool, optimi
     trials = {n: {**params, "optimizer": optimizer} for n, params in TRIALS.items()}
     one = cohort(TASK, trials, changing=True)
     if not fused:
-        one._stack = as_loop(one._stack)
+        as_loop(one._stack)
     one.advance()
     one.exploit(2, 0, {**trials[0], "lr": 0.02, "dropout": 0.25})
     rows = one._rows()
     for parent, copy in zip(rows[0], rows[2], strict=True):
-        for name, tensor in one._stack.members.items():
-            if name in STATE - {"lr"}:
+        for name, tensor in tensors_of(one._stack.members).items():
+            if name in STATE:
                 assert torch.equal(tensor[copy], tensor[parent]), name
         assert float(one._stack.lr[copy]) == 0.02
         assert float(one._stack.lr[parent]) == 0.002
-    rates = {float(t[rows[2][0]]) for name, t in one._stack.members.items() if name.endswith(".p")}
+    rates = {float(t[rows[2][0]]) for name, t in one._stack.members.buffers.items() if name.endswith(".p")}
     assert rates == {0.25}
-    before = one._stack.theta[rows[0]].clone()
+    before = one._stack.members.theta[rows[0]].clone()
     one.advance()
-    assert not torch.equal(one._stack.theta[rows[0]], before)
-    assert not torch.equal(one._stack.theta[rows[2]], one._stack.theta[rows[0]])
+    assert not torch.equal(one._stack.members.theta[rows[0]], before)
+    assert not torch.equal(one._stack.members.theta[rows[2]], one._stack.members.theta[rows[0]])
 
 
-@pytest.mark.parametrize("kind", [FusedStack, LoopStack])
-def test_changed_hyperparameters_are_those_of_torch_from_then_on(kind: type[Stack]) -> None:
+@pytest.mark.parametrize("kind", [Fused, Loop])
+def test_changed_hyperparameters_are_those_of_torch_from_then_on(kind: type[Strategy]) -> None:
     first = Recipe(optimizer="adam", lr=0.01, schedule="exponential", gamma=0.9, weight_decay=0.01)
     then = Recipe(optimizer="adam", lr=0.03, schedule="exponential", gamma=0.8, weight_decay=0.2, l2=0.01)
     networks, data, rows, keys = members(TASK, 2), data_of(TASK), member_rows((24, 16)), keys_of(2)
@@ -123,7 +125,7 @@ def test_a_trial_without_dropout_may_get_some() -> None:
     one = cohort(TASK, trials, changing=True)
     one.advance()
     one.exploit(0, 1, {"lr": 0.01, "dropout": 0.5})
-    assert run(one).ended[0].state.value == "COMPLETE"
+    assert run(one).ended[0].state is TrialState.COMPLETE
 
 
 def test_what_a_checkpoint_holds_goes_on_alike() -> None:
@@ -133,7 +135,7 @@ def test_what_a_checkpoint_holds_goes_on_alike() -> None:
         first.advance()
         if first.epoch == 2:
             first.exploit(1, 3, {**TRIALS[3], "lr": 0.009})
-    saved = {number: first.state(number) for number in first.live}
+    saved = first.state()
     resumed = {o.number: o for o in explored(cohort(TASK, TRIALS, changing=True, saved=saved)).ended}
     for number, outcome in undisturbed.items():
         assert resumed[number].curve == outcome.curve
@@ -150,7 +152,8 @@ def test_the_refit_replays_the_schedule() -> None:
             if epoch == one.epoch:
                 one.change(params)
         one.advance()
-    refit = train_refit(TASK, data, plan, schedule[0][1], [0], schedule=schedule)
+    arrays = (data.inputs.numpy(), data.targets.numpy())
+    refit = refitted(TASK, arrays, plan, schedule[0][1], [0], schedule)
     assert [row["validation_loss"] for row in refit.history] == [value for _, value in one.ended[0].curve]
     assert refit.params == schedule[-1][1]
     assert [row["lr"] for row in refit.history] == [0.01] * 2 + [0.05] * 3 + [0.001] * 3

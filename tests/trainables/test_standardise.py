@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from tests.trainables.builders import CPU, curves, run
+from tests.trainables.refits import refitted
 from trainables.cohort import Cohort
 from trainables.data.folds import Split
 from trainables.layers import standardise
 from trainables.layers.standardise import Standardise
 from trainables.plan import Data, Plan
-from trainables.refit import networks_of, train_refit
+from trainables.refit import networks_of
 from trainables.tasks import make_task
 
 RNG = np.random.default_rng(0)
@@ -89,7 +90,7 @@ def test_each_member_has_the_statistics_of_its_own_training_rows(houses: Data) -
     one = trained(houses)
     one.advance()
     for row, (_, fold) in enumerate(one._members):
-        own, rows = one._stack.tensors(row), SPLITS[fold].train
+        own, rows = one._stack.members.tensors(row), SPLITS[fold].train
         assert_moments(own["standardise.mean"], own["standardise.std"], houses.inputs[rows])
         assert_moments(own["prices.mean"], own["prices.std"], houses.targets[rows])
 
@@ -103,28 +104,27 @@ def test_no_validation_row_leaks_into_training(houses: Data) -> None:
         first, second = a.advance(), b.advance()
         assert [e.train_loss for e in first.values()] == [e.train_loss for e in second.values()]
         assert first[0].value != second[0].value
-    assert torch.equal(a._stack.theta, b._stack.theta)
+    assert torch.equal(a._stack.members.theta, b._stack.members.theta)
 
 
 def test_statistics_are_saved_and_restored_with_a_trial(houses: Data) -> None:
     first = trained(houses)
     first.advance()
-    saved = {n: first.state(n) for n in first.live}
-    members = saved[1]["members"]
-    assert_moments(
-        members[1]["constant:prices.mean"], members[1]["constant:prices.std"], houses.targets[SPLITS[1].train]
-    )
+    saved = first.state()
+    buffers = saved["members"]["buffers"]
+    assert saved["rows"][3] == [1, 1]
+    assert_moments(buffers["prices.mean"][3], buffers["prices.std"][3], houses.targets[SPLITS[1].train])
     task, plan = make_task("house_prices", {}), Plan(SPLITS, 4, key=0)
     assert curves(run(Cohort(task, houses, plan, TRIALS, saved=saved))) == curves(run(trained(houses)))
-    members[1]["constant:prices.mean"] += 1
+    buffers["prices.mean"][3] += 1
     second = Cohort(task, houses, plan, TRIALS, saved=saved)
-    assert torch.equal(second._stack.members["constant:prices.mean"][3], members[1]["constant:prices.mean"])
+    assert torch.equal(second._stack.members.buffers["prices.mean"], buffers["prices.mean"])
 
 
 def test_the_refits_networks_have_their_statistics(houses: Data) -> None:
     task = make_task("house_prices", {})
     plan = Plan(SPLITS[:1], 2, key=0, keep_best=True)
-    refit = train_refit(task, houses, plan, TRIALS[0][1], range(2))
+    refit = refitted(task, (houses.inputs.numpy(), houses.targets.numpy()), plan, TRIALS[0][1], range(2))
     for state, network in zip(refit.states, networks_of(task, refit.params, refit.states), strict=True):
         for tensors in (state, network.state_dict()):
             assert_moments(tensors["standardise.mean"], tensors["standardise.std"], houses.inputs[:60])

@@ -21,8 +21,8 @@ from trainables.layers.networks import ChannelsLast
 from trainables.layers.standardise import fit_layers
 from trainables.plan import Data, Plan
 from trainables.recipe import Recipe
-from trainables.stack.fused import FusedStack
-from trainables.stack.loop import LoopStack
+from trainables.stack.fused import Fused
+from trainables.stack.loop import Loop
 from trainables.tasks import TASKS, make_task, task_of
 from trainables.tasks.regression import Regression
 from trainables.tasks.user_tasks import user_module
@@ -111,13 +111,13 @@ def test_fused_and_loop_agree(
         fit_layers(network, x[rows], y[rows])
     x, y = (torch.stack([t, t]).double() if t.is_floating_point() else torch.stack([t, t]) for t in (x, y))
     shares, keys = torch.full((2, 24), 1 / 24, dtype=torch.float64), torch.tensor([1, 2])
-    stacks = [make(kind, task, networks, [Recipe(lr=0.01)] * 2, 1) for kind in (FusedStack, LoopStack)]
+    stacks = [make(kind, task, networks, [Recipe(lr=0.01)] * 2, 1) for kind in (Fused, Loop)]
     for stack in stacks:
         for _ in range(10):
             stack.step(x, y, shares, keys)
-    assert not stacks[1].errors
-    assert torch.allclose(stacks[0].theta, stacks[1].theta, rtol=1e-10, atol=1e-12)
-    (a, b) = (stack.evaluate(x, y, shares) for stack in stacks)
+    assert not stacks[1].strategy.errors
+    assert torch.allclose(stacks[0].members.theta, stacks[1].members.theta, rtol=1e-10, atol=1e-12)
+    (a, b) = (stack.strategy.evaluate(x, y, shares) for stack in stacks)
     assert a.keys() == b.keys()
     assert all(torch.allclose(a[k], b[k].to(a[k])) for k in a)
 
@@ -229,7 +229,7 @@ def test_a_task_object_in_place_of_a_name(tmp_path: Path) -> None:
         (Regression, {}, "task: must be an object, Regression(), got the class itself"),
         (Regression(), {"size": 3}, "task_options.size: the task is an object, so give it this where it is made"),
         (Path("task"), {}, "task: must be a Task, got PosixPath"),
-        (3, {}, "task: must be a valid string, got 3"),
+        (3, {}, "task: must be a non-empty text, got 3"),
     ],
 )
 def test_what_is_no_task_object(task: object, options: dict[str, int], message: str) -> None:

@@ -43,10 +43,11 @@ class MemberDropout(KeyedModule):
     def __init__(self, p: float, place: int) -> None:
         super().__init__(place)
         self.register_buffer("p", torch.tensor(p, dtype=torch.float64), persistent=False)
+        self.off = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, ...) to the same shape; the identity when not training."""
-        if not self.training:
+        """(B, ...) to the same shape; the identity when not training, or switched off."""
+        if self.off or not self.training:
             return x
         # int64 bits are uniform on [-2^63, 2^63): a share p of them lies below this threshold.
         threshold = ((self.p - 0.5) * 2.0**64).clamp(max=2.0**63 - 1024).to(torch.int64)
@@ -61,7 +62,7 @@ def replace_dropout(network: nn.Module) -> nn.Module:
     """
     place = 0
     for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
+        for name, child in list(parent._modules.items()):  # under each of its names, unlike named_children
             if type(child) is nn.Dropout:
                 child = MemberDropout(child.p, place)
                 setattr(parent, name, child)
@@ -71,3 +72,11 @@ def replace_dropout(network: nn.Module) -> nn.Module:
     if type(network) is nn.Dropout:
         return MemberDropout(network.p, 0)
     return network
+
+
+def switch_off_idle_dropout(networks: Sequence[nn.Module]) -> None:
+    """Where no network ever drops anything, dropout would change no number, and cost time."""
+    layers = [module for network in networks for module in network.modules() if isinstance(module, MemberDropout)]
+    if not any(float(layer.p) for layer in layers):
+        for layer in layers:
+            layer.off = True

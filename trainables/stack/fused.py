@@ -20,10 +20,11 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from search_spaces.errors import TunefleetError
-from trainables.layers.keyed import MemberDropout
-from trainables.recipe import Recipe
+from trainables.stack.loop import Loop
+from trainables.stack.members import Members
 from trainables.stack.signature import signature
-from trainables.stack.stack import Stack, Values, sample_loss, sample_values
+from trainables.stack.strategy import Strategy
+from trainables.stack.values import Values, sample_loss, sample_values
 from trainables.task import Task
 
 Traces = MutableMapping[tuple[Any, ...], Callable[..., Any]]
@@ -39,51 +40,58 @@ class NotFusable(TunefleetError):
     """This network cannot be traced faithfully; its members must be trained one by one."""
 
 
-class FusedStack(Stack):
-    """A stack whose members go through one batched computation."""
+class Fused(Strategy):
+    """All members in one batched computation.
 
+    Args:
+        task: gives the loss and the metrics.
+        network: any member's; all have its signature.
+        members: their tensors.
+        traces: traced computations to share with other stacks.
+    """
+
+    name = "fused"
     shrink_below = 0.75  # a new size costs a trace, of 50 ms and more
 
-    def __init__(
-        self,
-        task: Task,
-        networks: Sequence[nn.Module],
-        recipes: Sequence[Recipe],
-        epochs: int,
-        device: torch.device,
-        traces: Traces,
-        changing: bool = False,
-    ) -> None:
-        if not changing and all(float(m.p) == 0 for n in networks for m in n.modules() if isinstance(m, MemberDropout)):
-            networks = [_without_dropout(n) for n in networks]
-        self._signature = signature(networks[0])
-        self._traces = traces
-        super().__init__(task, networks, recipes, epochs, device)
+    def __init__(self, task: Task, network: nn.Module, members: Members, traces: Traces) -> None:
+        super().__init__(members)
+        self._task, self._traces = task, traces
+        self._network = network.to(members.theta.device)
+        self._signature = signature(network)
+        self._bind()
 
     def gradients(self, inputs: Tensor, targets: Tensor, shares: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """See :meth:`Stack.gradients`. Raises whatever the computation raises, for no member in particular."""
-        arguments = (self._views, self._constants, keys, inputs, targets, shares)
+        """See :meth:`Strategy.gradients`. Raises whatever the computation raises, for no member in particular."""
+        arguments = (self._parameters, self._buffers, keys, inputs, targets, shares)
         loss, grad = self._traced(True, arguments)(*arguments)
         return loss, grad
 
     def evaluate(self, inputs: Tensor, targets: Tensor, shares: Tensor) -> Values:
-        """See :meth:`Stack.evaluate`."""
-        arguments = (self._views, self._constants, inputs, targets, shares)
+        """See :meth:`Strategy.evaluate`."""
+        arguments = (self._parameters, self._buffers, inputs, targets, shares)
         values: Values = self._traced(False, arguments)(*arguments)
         return values
 
+    def keep(self, members: Members, rows: Sequence[int]) -> None:
+        """See :meth:`Strategy.keep`."""
+        self.members = members
+        self._bind()
+
+    def fallback(self, why: str) -> Strategy:
+        """The same members one by one, of whom only the culprit will raise."""
+        return Loop(self._task, [copy.deepcopy(self._network) for _ in range(len(self.members))], self.members, why)
+
     def _bind(self) -> None:
-        super()._bind()
-        self._views = self.layout.views(self.theta)
-        self._names = self._constant_names()
-        self._keys = self._key_names()
-        self._constants = [self.members[f"constant:{name}"] for name in self._names]
+        members = self.members
+        self._parameters = members.layout.views(members.theta)
+        self._buffers = [members.buffers[name] for name in members.layout.buffers]
 
     def _traced(self, training: bool, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         inputs, targets = arguments[-3:-1]
+        theta = self.members.theta
         key = (
-            self._signature, training, len(self), inputs.shape, inputs.dtype, targets.shape, targets.dtype,
-            self.theta.dtype, self.device,
+            self._signature, training, len(theta), inputs.shape, inputs.dtype, targets.shape, targets.dtype,
+            theta.dtype, theta.device,
         )  # fmt: skip
         if key not in self._traces:
             while len(self._traces) >= MOST_TRACES:
@@ -92,20 +100,21 @@ class FusedStack(Stack):
         return self._traces[key]
 
     def _trace(self, function: Callable[..., Any], training: bool, arguments: tuple[Any, ...]) -> Callable[..., Any]:
-        self.base.train(training)
-        untouched = copy.deepcopy(self.base)
+        self._network.train(training)
+        untouched = copy.deepcopy(self._network)
+        # Views of a copy: a trace holds for strides as well, and those of a view are not those of its copy.
+        parameters = self.members.layout.views(self.members.theta.clone())
         try:
-            # Views of a copy: a trace holds for strides as well, and those of a view are not those of its copy.
-            return self._checked(function, training, (self.layout.views(self.theta.clone()), *_copies(arguments[1:])))
+            return self._checked(function, training, (parameters, *_copies(arguments[1:])))
         except Exception:
-            self.base = untouched  # whoever goes on with it must not notice that it has run
+            self._network = untouched  # whoever goes on with it must not notice that it has run
             raise
 
     def _checked(self, function: Callable[..., Any], training: bool, arguments: tuple[Any, ...]) -> Callable[..., Any]:
-        before = (signature(self.base), _python_random_state())
+        before = (signature(self._network), _python_random_state())
         with torch.no_grad():
             graph = make_fx(lambda *a: function(*a))(*arguments)  # make_fx miscounts the arguments of methods
-        if before != (signature(self.base), _python_random_state()):
+        if before != (signature(self._network), _python_random_state()):
             raise NotFusable("the network changes its attributes or draws from Python's random numbers as it runs")
         for node in graph.graph.nodes:
             schema = getattr(node.target, "_schema", None)
@@ -116,31 +125,29 @@ class FusedStack(Stack):
         return graph
 
     def _loss_and_gradient(
-        self, views: list[Tensor], constants: list[Tensor], keys: Tensor, x: Tensor, y: Tensor, w: Tensor
+        self, parameters: list[Tensor], buffers: list[Tensor], keys: Tensor, x: Tensor, y: Tensor, w: Tensor
     ) -> tuple[Tensor, Tensor]:
         def loss(
-            parameters: list[Tensor], constants: list[Tensor], key: Tensor, x: Tensor, y: Tensor, w: Tensor
+            parameters: list[Tensor], buffers: list[Tensor], key: Tensor, x: Tensor, y: Tensor, w: Tensor
         ) -> Tensor:
-            outputs = self._outputs(parameters, constants, x, key)
-            return (sample_loss(self.task, outputs, y) * w).sum()
+            outputs = self._outputs(parameters, buffers, x, key)
+            return (sample_loss(self._task, outputs, y) * w).sum()
 
-        grads, losses = vmap(grad_and_value(loss))(views, constants, keys, x, y, w)
+        grads, losses = vmap(grad_and_value(loss))(parameters, buffers, keys, x, y, w)
         return losses, torch.cat([g.reshape(len(g), -1) for g in grads], dim=1)
 
-    def _values(self, views: list[Tensor], constants: list[Tensor], x: Tensor, y: Tensor, w: Tensor) -> Values:
-        def sums(parameters: list[Tensor], constants: list[Tensor], x: Tensor, y: Tensor, w: Tensor) -> Values:
-            values = sample_values(self.task, self._outputs(parameters, constants, x, None), y)
+    def _values(self, parameters: list[Tensor], buffers: list[Tensor], x: Tensor, y: Tensor, w: Tensor) -> Values:
+        def sums(parameters: list[Tensor], buffers: list[Tensor], x: Tensor, y: Tensor, w: Tensor) -> Values:
+            values = sample_values(self._task, self._outputs(parameters, buffers, x, None), y)
             return {name: (value * w).sum() for name, value in values.items()}
 
-        return vmap(sums)(views, constants, x, y, w)
+        return vmap(sums)(parameters, buffers, x, y, w)
 
-    def _outputs(self, parameters: list[Tensor], constants: list[Tensor], x: Tensor, key: Tensor | None) -> Tensor:
-        tensors = dict(zip(self.layout.names, parameters, strict=True))
-        tensors |= dict(zip(self._names, constants, strict=True))
-        if key is not None:
-            tensors |= dict.fromkeys(self._keys, key)
+    def _outputs(self, parameters: list[Tensor], buffers: list[Tensor], x: Tensor, key: Tensor | None) -> Tensor:
+        tensors = self.members.layout.every_place(parameters, buffers, key)
         given = dict(tensors)
-        outputs = functional_call(self.base, tensors, (x,))  # puts into ``tensors`` what the network put in their place
+        # Puts into ``tensors`` what the network put in their place.
+        outputs = functional_call(self._network, tensors, (x,), tie_weights=False)
         if any(tensors[name] is not tensor for name, tensor in given.items()):
             raise NotFusable("the network replaces a buffer as it runs")
         return outputs  # type: ignore[no-any-return]
@@ -169,11 +176,3 @@ def _refuse_mixed_rows(graph: Callable[..., Any], arguments: tuple[Any, ...]) ->
     plain, mixed = plain.nan_to_num(), mixed.nan_to_num()
     if (plain - mixed).abs().max() > MIXING * plain.abs().max():
         raise NotFusable("the rows of a batch influence each other")
-
-
-def _without_dropout(network: nn.Module) -> nn.Module:
-    for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, MemberDropout):
-                setattr(parent, name, nn.Identity())
-    return network

@@ -21,12 +21,11 @@ ADADELTA_RHO, ADADELTA_EPS = 0.9, 1e-6
 class Rows:
     """The members that one optimizer updates. Tensors are views, changed in place.
 
-    ``theta``, ``grad``, ``slots``: (n, P); the others (n, 1), ``count`` (steps taken, this one included) in float64
+    ``theta``, ``slots``: (n, P); the others (n, 1), ``count`` (steps taken, this one included) in float64
     because 1 - 0.999^t loses four digits in float32.
     """
 
     theta: Tensor
-    grad: Tensor
     slots: tuple[Tensor, ...]
     count: Tensor
     lr: Tensor
@@ -34,13 +33,21 @@ class Rows:
     momentum: Tensor
     nesterov: Tensor
 
-    def decayed(self) -> Tensor:
-        """The gradient with weight decay added, as all but adamw use it."""
-        return torch.addcmul(self.grad, self.theta, self.weight_decay)
+    def decayed(self, grad: Tensor) -> Tensor:
+        """The gradient (n, P) with weight decay added, as all but adamw use it."""
+        return torch.addcmul(grad, self.theta, self.weight_decay)
 
 
-def _sgd(r: Rows) -> None:
-    grad, (velocity,) = r.decayed(), r.slots[:1]
+@dataclass(frozen=True)
+class Optimizer:
+    """An algorithm: ``update`` takes rows and their gradients (n, P), ``slots`` is how many rows of P it keeps."""
+
+    update: Callable[[Rows, Tensor], None]
+    slots: int
+
+
+def _sgd(r: Rows, grad: Tensor) -> None:
+    grad, velocity = r.decayed(grad), r.slots[0]
     velocity.mul_(r.momentum).add_(grad)
     update = torch.where(r.nesterov > 0, torch.addcmul(grad, velocity, r.momentum), velocity)
     r.theta.addcmul_(update, -r.lr)
@@ -61,17 +68,17 @@ def _adam_step(r: Rows, grad: Tensor) -> None:
     r.theta.sub_((mean / denominator).mul_((r.lr / correction_1).to(dtype)))
 
 
-def _adam(r: Rows) -> None:
-    _adam_step(r, r.decayed())
+def _adam(r: Rows, grad: Tensor) -> None:
+    _adam_step(r, r.decayed(grad))
 
 
-def _adamw(r: Rows) -> None:
+def _adamw(r: Rows, grad: Tensor) -> None:
     r.theta.mul_(1 - r.lr * r.weight_decay)
-    _adam_step(r, r.grad)
+    _adam_step(r, grad)
 
 
-def _radam(r: Rows) -> None:
-    mean, square, correction_1, correction_2 = _moments(r, r.decayed())
+def _radam(r: Rows, grad: Tensor) -> None:
+    mean, square, correction_1, correction_2 = _moments(r, r.decayed(grad))
     dtype = r.theta.dtype
     rho_inf = 2 / (1 - BETA_2) - 1
     rho = rho_inf - 2 * r.count * BETA_2**r.count / correction_2
@@ -83,29 +90,26 @@ def _radam(r: Rows) -> None:
     r.theta.sub_(update * (r.lr / correction_1).to(dtype))
 
 
-def _rmsprop(r: Rows) -> None:
-    grad, (square, velocity) = r.decayed(), r.slots
+def _rmsprop(r: Rows, grad: Tensor) -> None:
+    grad, (square, velocity) = r.decayed(grad), r.slots
     square.mul_(RMSPROP_ALPHA).addcmul_(grad, grad, value=1 - RMSPROP_ALPHA)
     velocity.mul_(r.momentum).add_(grad / square.sqrt().add_(EPS))
     r.theta.addcmul_(velocity, -r.lr)
 
 
-def _adadelta(r: Rows) -> None:
-    grad, (square, deltas) = r.decayed(), r.slots
+def _adadelta(r: Rows, grad: Tensor) -> None:
+    grad, (square, deltas) = r.decayed(grad), r.slots
     square.mul_(ADADELTA_RHO).addcmul_(grad, grad, value=1 - ADADELTA_RHO)
     delta = (deltas + ADADELTA_EPS).sqrt_().div_((square + ADADELTA_EPS).sqrt_()).mul_(grad)
     deltas.mul_(ADADELTA_RHO).addcmul_(delta, delta, value=1 - ADADELTA_RHO)
     r.theta.addcmul_(delta, -r.lr)
 
 
-UPDATES: dict[str, Callable[[Rows], None]] = {
-    "sgd": _sgd,
-    "adam": _adam,
-    "adamw": _adamw,
-    "radam": _radam,
-    "rmsprop": _rmsprop,
-    "adadelta": _adadelta,
+OPTIMIZERS = {
+    "sgd": Optimizer(_sgd, slots=1),
+    "adam": Optimizer(_adam, slots=2),
+    "adamw": Optimizer(_adamw, slots=2),
+    "radam": Optimizer(_radam, slots=2),
+    "rmsprop": Optimizer(_rmsprop, slots=2),
+    "adadelta": Optimizer(_adadelta, slots=2),
 }
-
-SLOTS = {"sgd": 1, "adam": 2, "adamw": 2, "radam": 2, "rmsprop": 2, "adadelta": 2}
-"""Rows of state that each optimizer keeps."""

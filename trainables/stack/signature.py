@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from search_spaces.errors import TaskError
 from trainables.layers.keyed import replace_dropout
+from trainables.stack.layout import named_tensors
 from trainables.task import Task
 
 _TENSOR_HOLDERS = {"_parameters", "_buffers", "_modules", "training"}
@@ -51,8 +52,10 @@ def signature(network: nn.Module) -> str:
     def add(*parts: object) -> None:
         digest.update(repr(parts).encode())
 
-    for name, module in network.named_modules():
-        add(name, *_class(type(module)))
+    # Under every name: where a module or a tensor is registered twice, it matters which one it is.
+    first: dict[int, str] = {}
+    for name, module in network.named_modules(remove_duplicate=False):
+        add(name, first.setdefault(id(module), name), *_class(type(module)))
         plain: dict[str, object] = {}
         for attribute, value in sorted(vars(module).items()):
             if isinstance(value, Tensor):
@@ -60,9 +63,9 @@ def signature(network: nn.Module) -> str:
             elif attribute not in _TENSOR_HOLDERS:
                 plain[attribute] = value
         digest.update(_bytes(plain))
-    for kind, tensors in (("parameter", network.named_parameters()), ("buffer", network.named_buffers())):
-        for name, tensor in tensors:
-            add(kind, name, tensor.dtype, tuple(tensor.shape), tensor.requires_grad)
+    for name, tensor in named_tensors(network):
+        kind = type(tensor).__name__
+        add(kind, name, first.setdefault(id(tensor), name), tensor.dtype, tuple(tensor.shape), tensor.requires_grad)
     return digest.hexdigest()
 
 

@@ -1,43 +1,49 @@
-"""Choosing between the fused and the loop strategy."""
+"""How a stack computes with its members: the interface of ``fused`` and ``loop``."""
 
 from __future__ import annotations
 
-import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor
 
-from trainables.recipe import Recipe
-from trainables.stack.fused import FusedStack, Traces
-from trainables.stack.loop import LoopStack
-from trainables.stack.signature import signature, why_not_fused
-from trainables.stack.stack import Stack
-from trainables.task import Task
+from trainables.stack.members import Members
+from trainables.stack.values import Values
 
 
-def make_stack(
-    task: Task,
-    networks: Sequence[nn.Module],
-    recipes: Sequence[Recipe],
-    epochs: int,
-    device: torch.device,
-    traces: Traces,
-    changing: bool = False,
-) -> Stack:
-    """Stack networks of one signature with the strategy that suits their number, their layers and the device.
+class Strategy(ABC):
+    """A way to compute the gradients and the metrics of members, whose tensors it reads where they are.
 
-    With ``changing`` hyperparameters, dropout of rate 0 stays in place. A single network is not worth a trace: its ordinary step is three times faster. Networks of one configuration can
-    still differ, in an attribute drawn at random as they were built.
+    Only :class:`trainables.stack.stack.Stack` calls it. Members change in place between calls, except in :meth:`keep`.
+
+    Public state: ``errors``, what members failed of, by row; ``why_loop``, the reason why members are trained one by
+    one, or None; ``shrink_below``: it pays to drop members once no more than this share of them is wanted.
     """
-    if len(networks) == 1 or why_not_fused(networks[0], device) or len({signature(n) for n in networks}) > 1:
-        return LoopStack(task, networks, recipes, epochs, device)
-    return FusedStack(task, networks, recipes, epochs, device, traces, changing)
 
+    name: str
+    shrink_below: float = 1.0
 
-def as_loop(stack: Stack) -> LoopStack:
-    """Go on with the same members one by one, from exactly where they are."""
-    networks = [copy.deepcopy(stack.base) for _ in range(len(stack))]
-    loop = LoopStack(stack.task, networks, stack.recipes, 1, stack.device)
-    loop.adopt(stack)
-    return loop
+    def __init__(self, members: Members, why_loop: str | None = None) -> None:
+        self.members = members
+        self.why_loop = why_loop
+        self.errors: dict[int, str] = {}
+
+    @abstractmethod
+    def gradients(self, inputs: Tensor, targets: Tensor, shares: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses (M,) and gradients (M, P); arguments as in ``Stack.step``.
+
+        A member that raises gets an entry in ``errors``, a loss of NaN and a gradient of zero. Where it cannot be told
+        which member raised, the exception is passed on, and :meth:`fallback` is asked.
+        """
+
+    @abstractmethod
+    def evaluate(self, inputs: Tensor, targets: Tensor, shares: Tensor) -> Values:
+        """Loss and metrics without dropout, (M,) each: sums over rows, each times its share; else as :meth:`gradients`."""
+
+    @abstractmethod
+    def keep(self, members: Members, rows: Sequence[int]) -> None:
+        """Go on with ``members``, new tensors, which are copies of these rows of the former."""
+
+    @abstractmethod
+    def fallback(self, why: str) -> Strategy | None:
+        """What to go on with where this raises, ``why`` being the reason; None where an exception is final."""

@@ -23,16 +23,17 @@ from tests.trainables.builders import (
 from trainables.layers.networks import ACTIVATIONS
 from trainables.plan import Data
 from trainables.recipe import SCHEDULES, Recipe
-from trainables.stack.fused import FusedStack
-from trainables.stack.loop import LoopStack
-from trainables.stack.optimizers import UPDATES
+from trainables.stack.fused import Fused
+from trainables.stack.loop import Loop
+from trainables.stack.optimizers import OPTIMIZERS
 from trainables.stack.stack import Stack
+from trainables.stack.strategy import Strategy
 
 EPOCHS = 34  # of three steps for each member but the second, which is idle in the third
 TASK = Curve()
 RATES = (0.0, 0.1, 0.3, 0.5)
 LR = {"sgd": 0.02, "adam": 0.01, "adamw": 0.01, "radam": 0.01, "rmsprop": 0.002, "adadelta": 0.5}
-STRATEGIES = pytest.mark.parametrize("kind", [FusedStack, LoopStack])
+STRATEGIES = pytest.mark.parametrize("kind", [Fused, Loop])
 
 
 def recipe(optimizer: str, m: int, schedule: str) -> Recipe:
@@ -52,7 +53,7 @@ def recipe(optimizer: str, m: int, schedule: str) -> Recipe:
     )
 
 
-def assert_equal_loops(kind: type[Stack], networks: Sequence[nn.Module], recipes: Sequence[Recipe]) -> Stack:
+def assert_equal_loops(kind: type[Strategy], networks: Sequence[nn.Module], recipes: Sequence[Recipe]) -> Stack:
     """Train a stack and the loops side by side, and compare losses, rates and weights."""
     data, rows, keys = data_of(TASK), member_rows([COUNTS[m % 4] for m in range(len(recipes))]), keys_of(len(recipes))
     wrong = Data(data.inputs, -data.targets)
@@ -66,7 +67,7 @@ def assert_equal_loops(kind: type[Stack], networks: Sequence[nn.Module], recipes
                 used = batch.shares[m] > 0
                 if used.any():
                     assert float(losses[m]) == pytest.approx(loop.step(x[m, used], y[m, used], batch.keys[m]), rel=1e-9)
-        stack.end_epoch(epoch, stack.evaluate(*everything(stack, wrong))["loss"])
+        stack.end_epoch(epoch, stack.strategy.evaluate(*everything(stack, wrong))["loss"])
         for loop in loops:
             loop.end_epoch(data)
     assert stack.lr.tolist() == pytest.approx([loop.lr for loop in loops], rel=1e-12, abs=1e-15)
@@ -76,8 +77,8 @@ def assert_equal_loops(kind: type[Stack], networks: Sequence[nn.Module], recipes
 
 @STRATEGIES
 @pytest.mark.parametrize("dropout", [False, True])
-@pytest.mark.parametrize("optimizer", UPDATES)
-def test_every_optimizer_with_every_schedule(kind: type[Stack], dropout: bool, optimizer: str) -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_with_every_schedule(kind: type[Strategy], dropout: bool, optimizer: str) -> None:
     recipes = [recipe(optimizer, m, schedule) for m, schedule in enumerate(SCHEDULES)]
     stack = assert_equal_loops(kind, members(TASK, 4, rates=RATES if dropout else None), recipes)
     plateau = SCHEDULES.index("plateau")
@@ -86,14 +87,14 @@ def test_every_optimizer_with_every_schedule(kind: type[Stack], dropout: bool, o
 
 @STRATEGIES
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation(kind: type[Stack], activation: str) -> None:
+def test_every_activation(kind: type[Strategy], activation: str) -> None:
     networks = members(TASK, 2, rates=(0.1, 0.4), activation=activation)
     assert_equal_loops(kind, networks, [recipe("adam", m, "constant") for m in range(2)])
 
 
 @STRATEGIES
-def test_all_optimizers_in_one_stack(kind: type[Stack]) -> None:
-    recipes = [recipe(name, m, SCHEDULES[m % 4]) for m, name in enumerate(UPDATES)]
+def test_all_optimizers_in_one_stack(kind: type[Strategy]) -> None:
+    recipes = [recipe(name, m, SCHEDULES[m % 4]) for m, name in enumerate(OPTIMIZERS)]
     networks = members(TASK, len(recipes), rates=[RATES[m % 4] for m in range(len(recipes))])
     assert_equal_loops(kind, networks, recipes)
 
@@ -103,16 +104,16 @@ def test_all_optimizers_in_one_stack(kind: type[Stack]) -> None:
 def test_float32_gradients(activation: str, dropout: bool) -> None:
     networks = members(TASK, 4, torch.float32, RATES if dropout else None, activation=activation, width=32)
     data, recipes = data_of(TASK, torch.float32), [Recipe()] * 4
-    fused, loop = (make(kind, TASK, networks, recipes, 1) for kind in (FusedStack, LoopStack))
+    fused, loop = (make(kind, TASK, networks, recipes, 1) for kind in (Fused, Loop))
     for batch in member_rows().batches(8, keys_of(4), 1, torch.float32):
         arguments = (data.inputs[batch.rows], data.targets[batch.rows], batch.shares, batch.keys)
-        (_, a), (_, b) = fused.gradients(*arguments), loop.gradients(*arguments)
+        (_, a), (_, b) = fused.strategy.gradients(*arguments), loop.strategy.gradients(*arguments)
         error = (a - b).abs().amax(1) / b.abs().amax(1).clamp(min=1e-30)
         assert float(error.max()) <= 1e-5
 
 
 @STRATEGIES
-def test_float32_gradients_equal_float64(kind: type[Stack]) -> None:
+def test_float32_gradients_equal_float64(kind: type[Strategy]) -> None:
     narrow, wide = (members(TASK, 4, dtype, RATES) for dtype in (torch.float32, torch.float64))
     for short, exact in zip(narrow, wide, strict=True):
         exact.load_state_dict(short.state_dict())
@@ -122,6 +123,8 @@ def test_float32_gradients_equal_float64(kind: type[Stack]) -> None:
         data = data_of(TASK, dtype)
         stack = make(kind, TASK, networks, [Recipe()] * 4, 1)
         grads.append(
-            stack.gradients(data.inputs[batch.rows], data.targets[batch.rows], batch.shares.to(dtype), batch.keys)[1]
+            stack.strategy.gradients(
+                data.inputs[batch.rows], data.targets[batch.rows], batch.shares.to(dtype), batch.keys
+            )[1]
         )
     assert float(((grads[0] - grads[1]).abs().amax(1) / grads[1].abs().amax(1)).max()) <= 1e-5

@@ -9,7 +9,8 @@ from torch import nn
 
 from tests.trainables.builders import torch_optimizer, torch_schedule
 from trainables.recipe import Recipe
-from trainables.stack.schedules import advance, schedule_columns
+from trainables.stack.members import Hyperparameters, Progress
+from trainables.stack.schedules import advance
 
 RNG = np.random.default_rng(0)
 RECIPES = [
@@ -32,14 +33,15 @@ RECIPES = [
     ids=["noisy", "flat", "nan", "threshold"],
 )
 def test_rates_are_those_of_torch(losses: np.ndarray) -> None:
-    columns = schedule_columns(RECIPES, len(losses))
+    own = Hyperparameters.of(RECIPES, torch.float64)
+    progress = Progress.of(own.base_lr)
     optimizers = [torch_optimizer(r, nn.Linear(1, 1)) for r in RECIPES]
     schedules = [torch_schedule(r, o, len(losses)) for r, o in zip(RECIPES, optimizers, strict=True)]
     for epoch, loss in enumerate(losses.tolist(), start=1):
-        advance(columns, epoch, torch.full((len(RECIPES),), loss, dtype=torch.float64))
+        advance(progress, own, epoch, len(losses), torch.full((len(RECIPES),), loss, dtype=torch.float64))
         for optimizer, schedule in zip(optimizers, schedules, strict=True):
             optimizer.step()
             if schedule is not None:
                 schedule.step(*[loss] if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau) else [])
         expected = [o.param_groups[0]["lr"] for o in optimizers]
-        assert columns["lr"][:, 0].tolist() == pytest.approx(expected, rel=1e-10, abs=1e-16)
+        assert progress.lr[:, 0].tolist() == pytest.approx(expected, rel=1e-10, abs=1e-16)

@@ -6,13 +6,28 @@ import pytest
 import torch
 
 from search_spaces.errors import TaskError
-from tests.trainables.builders import COUNTS, Curve, data_of, keys_of, make, member_rows, members, train
+from tests.trainables.builders import (  # fmt: skip
+    COUNTS,
+    CPU,
+    Curve,
+    as_loop,
+    data_of,
+    keys_of,
+    make,
+    member_rows,
+    members,
+    tensors_of,
+    train,
+)
 from trainables.layers.keyed import MemberDropout
 from trainables.recipe import Recipe
-from trainables.stack.fused import FusedStack
-from trainables.stack.loop import LoopStack
-from trainables.stack.stack import Stack, sample_values
-from trainables.stack.strategy import as_loop
+from trainables.refit import predict
+from trainables.stack.fused import Fused
+from trainables.stack.loop import Loop
+from trainables.stack.members import Members
+from trainables.stack.stack import Stack
+from trainables.stack.strategy import Strategy
+from trainables.stack.values import sample_values
 
 TASK = Curve()
 DATA = data_of(TASK)
@@ -22,17 +37,17 @@ RECIPES = [
     Recipe(optimizer="adam", lr=0.02, weight_decay=1e-2),
     Recipe(optimizer="rmsprop", lr=0.002, momentum=0.5, schedule="plateau", plateau_patience=0),
 ]
-STRATEGIES = pytest.mark.parametrize(("kind", "tolerance"), [(FusedStack, 1e-12), (LoopStack, 0.0)])
+STRATEGIES = pytest.mark.parametrize(("kind", "tolerance"), [(Fused, 1e-12), (Loop, 0.0)])
 
 
-def stack_of(kind: type[Stack]) -> Stack:
+def stack_of(kind: type[Strategy]) -> Stack:
     """Four members with dropout."""
     return make(kind, TASK, members(TASK, 4, rates=(0.1, 0.2, 0.3, 0.4)), RECIPES, 12)
 
 
 @STRATEGIES
 @pytest.mark.parametrize("kept", [[0, 2, 3], [3, 1]])
-def test_survivors_of_keep_train_on_undisturbed(kind: type[Stack], tolerance: float, kept: list[int]) -> None:
+def test_survivors_of_keep_train_on_undisturbed(kind: type[Strategy], tolerance: float, kept: list[int]) -> None:
     whole, part = stack_of(kind), stack_of(kind)
     train(whole, DATA, member_rows(), keys_of(4), range(1, 13))
     rows = member_rows()
@@ -40,8 +55,9 @@ def test_survivors_of_keep_train_on_undisturbed(kind: type[Stack], tolerance: fl
     part.keep(kept)
     rows.keep(kept)
     train(part, DATA, rows, keys_of(4)[kept], range(6, 13))
-    for name, tensor in part.members.items():
-        assert torch.allclose(tensor, whole.members[name][kept], rtol=tolerance, atol=tolerance), name
+    expected = tensors_of(whole.members)
+    for name, tensor in tensors_of(part.members).items():
+        assert torch.allclose(tensor, expected[name][kept], rtol=tolerance, atol=tolerance), name
 
 
 def test_removal_changes_no_batch_and_no_dropout() -> None:
@@ -64,51 +80,57 @@ def test_removal_changes_no_batch_and_no_dropout() -> None:
 
 
 @STRATEGIES
-def test_copy_makes_every_tensor_equal(kind: type[Stack], tolerance: float) -> None:
+def test_copy_makes_every_tensor_equal(kind: type[Strategy], tolerance: float) -> None:
     stack, other = stack_of(kind), stack_of(kind)
     for one in (stack, other):
         train(one, DATA, member_rows(), keys_of(4), range(1, 4))
     stack.copy(0, 2)
-    for name, tensor in stack.members.items():
+    for name, tensor in tensors_of(stack.members).items():
         assert torch.equal(tensor[2], tensor[0]), name
     rows, keys = member_rows([COUNTS[0]] * 4), torch.full((4,), 5)
     rows.table[:] = rows.table[0].clone()
     train(stack, DATA, rows, keys, range(4, 8))
-    assert torch.allclose(stack.theta[2], stack.theta[0], rtol=tolerance, atol=tolerance)
+    assert torch.allclose(stack.members.theta[2], stack.members.theta[0], rtol=tolerance, atol=tolerance)
     train(other, DATA, rows, keys, range(4, 8))
-    assert torch.allclose(stack.theta[[0, 1, 3]], other.theta[[0, 1, 3]], rtol=tolerance, atol=tolerance)
+    assert torch.allclose(
+        stack.members.theta[[0, 1, 3]], other.members.theta[[0, 1, 3]], rtol=tolerance, atol=tolerance
+    )
 
 
 @STRATEGIES
-def test_a_member_goes_on_from_its_state(kind: type[Stack], tolerance: float) -> None:
-    first, second = stack_of(kind), stack_of(kind)
+def test_members_go_on_from_their_state(kind: type[Strategy], tolerance: float) -> None:
+    first, networks = stack_of(kind), members(TASK, 4)
     train(first, DATA, member_rows(), keys_of(4), range(1, 6))
-    for m in range(4):
-        second.load_state(m, first.state(m))
+    loaded = Members.load(first.members.state(), networks[0], CPU)
+    strategy = Loop(TASK, networks, loaded) if kind is Loop else Fused(TASK, networks[0], loaded, {})
+    second = Stack(loaded, strategy, 12)
     for stack in (first, second):
         train(stack, DATA, member_rows(), keys_of(4), range(6, 13))
-    assert all(torch.equal(first.members[name], second.members[name]) for name in first.members)
+    expected = tensors_of(first.members)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in tensors_of(second.members).items())
 
 
 def test_a_fused_stack_goes_on_as_a_loop() -> None:
-    fused, other = stack_of(FusedStack), stack_of(FusedStack)
+    fused, other = stack_of(Fused), stack_of(Fused)
     for stack in (fused, other):
         train(stack, DATA, member_rows(), keys_of(4), range(1, 6))
     loop = as_loop(fused)
+    assert loop.strategy.why_loop == "a test says so"
     for stack in (loop, other):
         train(stack, DATA, member_rows(), keys_of(4), range(6, 13))
-    assert all(torch.allclose(loop.members[n], other.members[n], rtol=1e-12, atol=1e-12) for n in other.members)
+    expected = tensors_of(other.members)
+    for name, tensor in tensors_of(loop.members).items():
+        assert torch.allclose(tensor, expected[name], rtol=1e-12, atol=1e-12), name
 
 
-def test_both_strategies_predict_and_evaluate_alike() -> None:
-    fused, loop = stack_of(FusedStack), stack_of(LoopStack)
-    assert torch.allclose(fused.predict(DATA.inputs), loop.predict(DATA.inputs), rtol=1e-12)
+def test_both_strategies_evaluate_as_the_networks_do() -> None:
+    networks = members(TASK, 4, rates=(0.1, 0.2, 0.3, 0.4))
     shares = torch.rand(4, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     x, y = DATA.inputs.expand(4, 40, 3), DATA.targets.expand(4, 40, 1)
-    outputs = loop.predict(DATA.inputs)
+    outputs = predict([network.eval() for network in networks], DATA.inputs)
     expected = ((outputs - DATA.targets).square().squeeze(-1) * shares).sum(1)
-    for stack in (fused, loop):
-        assert torch.allclose(stack.evaluate(x, y, shares)["loss"], expected, rtol=1e-12)
+    for kind in (Fused, Loop):
+        assert torch.allclose(stack_of(kind).strategy.evaluate(x, y, shares)["loss"], expected, rtol=1e-12)
 
 
 def test_a_loss_of_another_shape_is_refused() -> None:

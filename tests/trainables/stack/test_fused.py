@@ -26,11 +26,13 @@ from tests.trainables.builders import (
     train,
 )
 from trainables.data.batches import MemberRows
+from trainables.passes import member_key
 from trainables.recipe import Recipe
-from trainables.stack.fused import FusedStack, NotFusable
-from trainables.stack.loop import LoopStack
+from trainables.stack.choose import choose
+from trainables.stack.fused import Fused, NotFusable
+from trainables.stack.loop import Loop
+from trainables.stack.members import Members
 from trainables.stack.signature import build
-from trainables.stack.strategy import make_stack
 
 
 class Dense(nn.Module):
@@ -134,7 +136,7 @@ REFUSED = [
 @pytest.mark.parametrize(("network", "message"), REFUSED)
 def test_unfaithful_networks_are_refused(network: type[Dense], message: str) -> None:
     task = curve_task(network)
-    stack = make(FusedStack, task, members(task, 2), [Recipe()] * 2, 1)
+    stack = make(Fused, task, members(task, 2), [Recipe()] * 2, 1)
     with pytest.raises(NotFusable, match=message):
         train(stack, data_of(task), member_rows([20, 20]), keys_of(2), range(1, 2))
 
@@ -145,14 +147,14 @@ def test_a_cohort_of_them_equals_the_plain_loop(network: type[nn.Module]) -> Non
     one = cohort(task, {n: {"optimizer": "sgd", "lr": 0.01 * n, "batch_size": 8} for n in (1, 2)}, epochs=4)
     data = one.data
     loops = {
-        (n, f): PlainLoop(build(task, {}, one._key(n, f)), Recipe(optimizer="sgd", lr=0.01 * n), 4)
+        (n, f): PlainLoop(build(task, {}, member_key(one.plan, n, f)), Recipe(optimizer="sgd", lr=0.01 * n), 4)
         for n in (1, 2)
         for f in range(2)
     }
     for epoch in range(1, 5):
         results = one.advance()
         for (n, f), loop in loops.items():
-            split, keys = one.plan.splits[f], torch.tensor([one._key(n, f)])
+            split, keys = one.plan.splits[f], torch.tensor([member_key(one.plan, n, f)])
             for batch in MemberRows([split.train], CPU).batches(8, keys, epoch, torch.float32):
                 rows = batch.rows[0][batch.shares[0] > 0]
                 loop.step(data.inputs[rows], data.targets[rows], batch.keys[0])
@@ -177,9 +179,9 @@ def test_networks_in_a_loop_are_reproducible_with_and_without_neighbours(network
 
 
 def test_attributes_drawn_at_random_are_trained_one_by_one() -> None:
-    task = curve_task(Features)
-    assert isinstance(make_stack(task, members(task, 3), [Recipe()] * 3, 1, torch.device("cpu"), {}), LoopStack)
-    assert isinstance(make_stack(Curve(), members(Curve(), 3), [Recipe()] * 3, 1, torch.device("cpu"), {}), FusedStack)
+    for task, kind in ((curve_task(Features), Loop), (Curve(), Fused)):
+        networks = members(task, 3)
+        assert isinstance(choose(task, networks, Members.of(networks, [Recipe()] * 3, CPU), {}), kind)
 
 
 def test_frozen_parameters_stay_and_buffers_are_each_members_own() -> None:
@@ -191,8 +193,8 @@ def test_frozen_parameters_stay_and_buffers_are_each_members_own() -> None:
 
     task = curve_task(network)
     networks = members(task, 3)
-    stack = make(FusedStack, task, networks, [Recipe()] * 3, 2)
+    stack = make(Fused, task, networks, [Recipe()] * 3, 2)
     train(stack, data_of(task), member_rows([20, 20, 20]), keys_of(3), range(1, 3))
     for m, own in enumerate(networks):
-        assert torch.equal(stack.tensors(m)["0.weight"], own[0].weight)
-        assert not torch.equal(stack.tensors(m)["2.weight"], own[2].weight)
+        assert torch.equal(stack.members.tensors(m)["0.weight"], own[0].weight)
+        assert not torch.equal(stack.members.tensors(m)["2.weight"], own[2].weight)

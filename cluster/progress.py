@@ -13,8 +13,8 @@ from cluster.listener import Listener, SearchInfo
 from search_spaces.trials.outcome import Outcome
 from trainables.messages import Report
 
-REFIT_LINE_SECONDS = 30.0
-"""Between two lines about a refit, on a pipe."""
+LINE_SECONDS = 30.0
+"""Between two lines about trials in training or a refit, on a pipe."""
 
 
 class ConsoleProgress(Listener):
@@ -41,7 +41,7 @@ class ConsoleProgress(Listener):
         self._study: TaskID | None = None
         self._stacks: dict[int, TaskID] = {}
         self._refit: TaskID | None = None
-        self._said_at = time.monotonic()
+        self._said_at = -LINE_SECONDS
         self._reasons: set[str] = set()
         self._done = 0
         self._best: Outcome | None = None
@@ -87,6 +87,7 @@ class ConsoleProgress(Listener):
         if report.why_loop and report.why_loop not in self._reasons:
             self._reasons.add(report.why_loop)
             self.message(f"networks are trained one by one, not stacked: {report.why_loop}")
+        self._say_epoch(report)
         task = self._stacks.get(report.cohort)
         if task is None:
             return
@@ -118,9 +119,25 @@ class ConsoleProgress(Listener):
         if self._refit is None:
             self._refit = self._progress.add_task("refit", total=total, of=f"/{total}", unit="epochs", note="")
         self._progress.update(self._refit, completed=done)
-        if not self._live and time.monotonic() - self._said_at > REFIT_LINE_SECONDS:
-            self._said_at = time.monotonic()
+        if self._due():
             self.message(f"refit: {done}/{total} epochs")
+
+    def _say_epoch(self, report: Report) -> None:
+        """On a pipe, tell from time to time how trials in training stand."""
+        info = self._info
+        if info is None or not report.epochs or report.ended or not self._due():
+            return
+        last = {number: epochs[-1] for number, epochs in report.epochs.items()}
+        best = min(last, key=lambda number: info.objective.cost(last[number].value))
+        others = f", the best of {len(last)} in training" if len(last) > 1 else ""
+        what = f"{info.objective.name} {last[best].value:.5g}"
+        self.message(f"trial {best}{others}: {what} after {last[best].epoch} of {info.epochs} epochs")
+
+    def _due(self) -> bool:
+        if self._live or time.monotonic() - self._said_at < LINE_SECONDS:
+            return False
+        self._said_at = time.monotonic()
+        return True
 
     def message(self, text: str) -> None:
         """See :class:`cluster.listener.Listener`."""

@@ -10,7 +10,6 @@ from typing import Any
 from optuna.trial import FrozenTrial
 from pydantic import ValidationError
 
-from analysis.report import write_report
 from analysis.result import StudyResult
 from cluster.listener import Listener
 from cluster.place import Place, found_place
@@ -170,10 +169,16 @@ def _train(
         try:
             refit(folder, prepared, StudyResult(folder, task, prepared.dataset), engine, place, listener)
         except TunefleetError:
-            write_report(StudyResult(folder, task, prepared.dataset))  # of the search, at least
+            _report(StudyResult(folder, task, prepared.dataset), listener)  # of the search, at least
             raise
+    _report(StudyResult(folder, task, prepared.dataset), listener)
+
+
+def _report(result: StudyResult, listener: Listener) -> None:
+    from analysis.report import write_report  # takes a second to import, for which the first trial need not wait
+
     listener.message("drawing the figures of the report")
-    write_report(StudyResult(folder, task, prepared.dataset))
+    write_report(result)
 
 
 def _check_extended(study: Study, tally: Tally) -> None:

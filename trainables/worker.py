@@ -38,6 +38,7 @@ class Worker:
         self._cohort: Cohort | None = None
         self._saved_at = 0.0
         self._why = ""
+        self._reported = False  # the very first epoch is told at once: somebody is waiting to see that it works
 
     def holds(self, leg: Leg) -> bool:
         """Whether it can go on with a leg's cohort as it stands, without its saved state."""
@@ -83,8 +84,9 @@ class Worker:
         try:
             while not _over(cohort, leg):
                 self._epoch(cohort, leg, report)
-                if time.monotonic() - started >= REPORT_SECONDS:
+                if time.monotonic() - started >= REPORT_SECONDS or not self._reported:
                     break
+            self._reported = True
             report.done = _over(cohort, leg)
         except Exception as error:  # trials fail one by one in Cohort; what gets here concerns all of them
             cohort.fail(reason(error))

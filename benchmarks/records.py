@@ -268,10 +268,48 @@ def _early_stopping(last: dict[tuple[str, str, int], Record]) -> list[str]:
     return lines
 
 
+def _start(runs: list[Record]) -> list[str]:
+    last = [r for r in runs if r["run"] == runs[-1]["run"]]
+    lines = [
+        f"Seconds from `tunefleet run {last[-1]['study']}` to the first epoch of a trial, and to the end; medians.",
+        "",
+        hardware(last[-1]),
+        "",
+        "| engine | first epoch | all | runs |",
+        "|---|---|---|---|",
+    ]
+    for engine in dict.fromkeys(r["method"] for r in last):
+        own = [r for r in last if r["method"] == engine]
+        first, seconds = (median(r[key] for r in own) for key in ("first", "seconds"))
+        lines.append(f"| {engine} | {first:.1f} | {seconds:.1f} | {len(own)} |")
+    return lines
+
+
+def _order(runs: list[Record]) -> list[str]:
+    lines = [
+        "What `search.order: exact` costs beside `fast`: the real search (TPE, 96 trials of 27 epochs, two pending per worker)",
+        "with workers that only keep time. An epoch's length is log-normal over trials, with the given spread; medians over seeds.",
+        "Time is that of exact by that of fast on the same seed.",
+        "",
+        "| spread | early stopping | workers | time | idle, fast | idle, exact | epochs, fast | epochs, exact |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    last = {(r["spread"], r["rule"], r["workers"], r["order"], r["seed"]): r for r in runs}
+    for case in dict.fromkeys(key[:3] for key in last):
+        fast, exact = ([r for key, r in last.items() if key[:4] == (*case, order)] for order in ("fast", "exact"))
+        ratio = median(b["time"] / a["time"] for a, b in zip(fast, exact, strict=True))
+        cells = [f"{100 * median(r['idle'] for r in own):.0f} %" for own in (fast, exact)]
+        cells += [f"{median(r['epochs'] for r in own):.0f}" for own in (fast, exact)]
+        lines.append(f"| {case[0]} | {case[1]} | {case[2]} | {ratio:.2f} | {' | '.join(cells)} |")
+    return lines
+
+
 TABLES: dict[str, Callable[[list[Record]], list[str]]] = {
     "augmentation": _augmentation,
+    "order": _order,
     "populations": _populations,
     "replication": _replication,
+    "start": _start,
     SEARCHERS: _searchers,
 }
 """Tables of problems that are not about the cost of a trial."""

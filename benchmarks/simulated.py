@@ -10,11 +10,27 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import TrialState
 
+from cluster.comparisons import Comparisons
+from cluster.listener import Listener
+from cluster.loop import SearchLoop
+from cluster.recorder import Recorder
+from search_spaces.choosing.rungs import Rungs
+from search_spaces.space import Params
+from search_spaces.study.study import Study
+from search_spaces.trials.checkpoints import Checkpoints
+from search_spaces.trials.database import TrialDatabase
+from search_spaces.trials.journal import open_storage, repair_journal
+from search_spaces.trials.objectives import Objective
 from search_spaces.trials.outcome import Epoch, Outcome
+from search_spaces.trials.proposal import Shape
+from search_spaces.trials.proposer import Proposer
+from search_spaces.trials.study_dir import StudyDir
+from search_spaces.trials.tensorboard_log import TensorBoardLog
 from trainables.messages import Leg, Lost, Report
 
 Curves = dict[int, list[tuple[int, float]]]
@@ -101,3 +117,30 @@ class Simulated:
             return Outcome(number, state)
         best, value = min(curve, key=lambda point: (point[1], point[0])) if state is TrialState.COMPLETE else curve[-1]
         return Outcome(number, state, value, tuple(curve), best, {"loss": value, "parameters": 9.0})
+
+
+def search_simulated(
+    study: Study, folder: Path, engine: Simulated, shape_of: Callable[[Params], Shape], minutes_ago: float = 0.0
+) -> TrialDatabase:
+    """Search a study in a folder, or go on with it, as every study is searched; returns its trials.
+
+    Args:
+        study: whose task is never looked at.
+        folder: of the study.
+        engine: in place of one that trains.
+        shape_of: of a configuration's networks.
+        minutes_ago: when this run is said to have begun.
+    """
+    made, rule = StudyDir(folder), study.early_stopping.rule(engine.epochs)
+    folder.mkdir(parents=True, exist_ok=True)
+    repair_journal(made.journal)
+    database = TrialDatabase(open_storage(made.journal, None), study.name, [Objective()], rule.epochs if rule else ())
+    known, exact = database.outcomes(), study.search.order == "exact"
+    proposer = Proposer(study, database, shape_of, engine.workers)
+    log = TensorBoardLog(made.tensorboard, study.search_space, engine.epochs)
+    recorder = Recorder(proposer, [Objective()], log, Checkpoints(made.checkpoints), Listener())
+    comparisons = Comparisons(Rungs(rule, Objective()), exact) if rule else None
+    proposer.start_clock()
+    proposer._started = (proposer._started or 0) - 60 * minutes_ago
+    SearchLoop(proposer, engine, recorder, comparisons, engine.epochs, exact).run(known)
+    return database

@@ -12,24 +12,17 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from benchmarks.simulated import Simulated
-from cluster.comparisons import Comparisons
-from cluster.listener import Listener
-from cluster.loop import CRASHED, MOST_DEATHS, SearchLoop
-from cluster.recorder import Recorder
-from search_spaces.choosing.rungs import Rungs
+from benchmarks.simulated import Simulated, search_simulated
+from cluster.loop import CRASHED, MOST_DEATHS
 from search_spaces.errors import ClusterError
 from search_spaces.space import Params
 from search_spaces.study.study import Study
-from search_spaces.trials.checkpoints import Checkpoints
 from search_spaces.trials.database import TrialDatabase
-from search_spaces.trials.journal import open_storage, repair_journal
+from search_spaces.trials.journal import open_storage
 from search_spaces.trials.limits import OUT_OF_TIME
 from search_spaces.trials.objectives import Objective
 from search_spaces.trials.proposal import Shape
-from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.study_dir import StudyDir
-from search_spaces.trials.tensorboard_log import TensorBoardLog
 
 EPOCHS = 9
 SPACE = {"x": {"low": 0.0, "high": 1.0}, "width": [1, 2, 4]}
@@ -84,17 +77,7 @@ class Searched:
         return TrialDatabase(storage, "s", [Objective()], rule.epochs if rule else ())
 
     def run(self, engine: Simulated, minutes_ago: float = 0.0) -> None:
-        repair_journal(self.folder.journal)
-        database = self.database()
-        known = database.outcomes()
-        proposer = Proposer(self.study, database, self.shape_of, engine.workers)
-        log = TensorBoardLog(self.folder.tensorboard, self.study.search_space, EPOCHS)
-        recorder = Recorder(proposer, [Objective()], log, Checkpoints(self.folder.checkpoints), Listener())
-        rule, exact = self.study.early_stopping.rule(EPOCHS), self.study.search.order == "exact"
-        comparisons = Comparisons(Rungs(rule, Objective()), exact) if rule else None
-        proposer.start_clock()
-        proposer._started = (proposer._started or 0) - 60 * minutes_ago
-        SearchLoop(proposer, engine, recorder, comparisons, EPOCHS, exact).run(known)
+        search_simulated(self.study, self.folder.root, engine, self.shape_of, minutes_ago)
 
     def trials(self) -> list[tuple[Any, ...]]:
         """What the database holds, but for the times."""

@@ -52,8 +52,9 @@ def content(database: TrialDatabase) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def busy(loops: int) -> Iterator[None]:
-    """Other programs that take all they can."""
-    programs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
+    """Other programs that take all they can; as nice as Ray's workers, which others would leave nothing at all."""
+    code = "import os; os.nice(15)\nwhile True: pass"
+    programs = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(loops)]
     try:
         yield
     finally:
@@ -75,7 +76,7 @@ search_alone(prepare(exact({method!r})), Path({str(folder)!r}), "inline")
     journal = folder / "trials.journal"
     try:
         while process.poll() is None:
-            if journal.exists() and journal.read_bytes().count(b'"op_code": 6,') >= ended:
+            if journal.exists() and journal.read_bytes().count(b'"op_code":6,') >= ended:
                 break
             time.sleep(0.01)
     finally:

@@ -101,7 +101,7 @@ class Search(Section):
     )
     seed: Seed = Field(
         default_factory=lambda: secrets.randbelow(2**32),
-        description="seed of all random numbers: the same seed gives the same trials",
+        description="seed of all random numbers; with `order: exact` the same seed gives the same study",
     )
     order: Literal["fast", "exact"] = Field(
         default="fast",

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from search_spaces.trials.outcome import Outcome
 from trainables.cohort import Cohort
-from trainables.data.batches import Batch, MemberRows
+from trainables.data.batches import Batch, Data, MemberRows
 from trainables.data.dataset import Dataset
 from trainables.data.folds import Split
 from trainables.layers.keyed import MemberDropout
 from trainables.layers.networks import mlp
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.recipe import Recipe
 from trainables.stack.fused import Fused, Traces
 from trainables.stack.loop import Loop

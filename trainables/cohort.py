@@ -24,11 +24,11 @@ from trainables.layers.standardise import fit_layers, has_fitted_layers
 from trainables.passes import Passes, member_key
 from trainables.plan import Plan
 from trainables.recipe import Recipe, network_params
+from trainables.shape import build
 from trainables.stack.choose import choose
 from trainables.stack.fused import Traces
 from trainables.stack.members import Members
 from trainables.stack.optimizers import OPTIMIZERS
-from trainables.stack.signature import build
 from trainables.stack.stack import Stack
 from trainables.stack.values import Values
 from trainables.task import Task

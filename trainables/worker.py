@@ -74,7 +74,7 @@ class Worker:
         return {} if self._cohort is None else self._cohort.params(trial)
 
     def schedule(self, trial: int) -> Schedule:
-        """All that it went by so far, where they changed."""
+        """The hyperparameters that a trial has been trained with so far; empty where they never changed."""
         return () if self._cohort is None else self._cohort.schedule(trial)
 
     def change(self, params: Mapping[str, Any]) -> None:

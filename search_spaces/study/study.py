@@ -24,14 +24,14 @@ from search_spaces.trials.objectives import Mode, Objective
 from search_spaces.trials.outcome import Outcome
 
 MOST_PENDING = 2000
-"""Trials that are proposed at once where a study sets no concurrency: enough for large cohorts."""
+"""The concurrency of a sampler that does not learn: enough for large stacks."""
 
 MOST_PENDING_BY_TIME = 64
-"""The same per worker where the time is limited: what is pending when it is over is lost."""
+"""The same, per worker, where the time is limited: trials that are pending when it is over are lost."""
 
 
 PENDING_IN_ORDER = 8
-"""Trials of a sampler that learns, with ``order: exact``."""
+"""The concurrency of a sampler that learns, with ``order: exact``: it must not depend on the number of workers."""
 
 
 class Study(Section):

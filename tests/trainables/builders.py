@@ -20,11 +20,11 @@ from trainables.layers.keyed import MemberDropout
 from trainables.layers.networks import mlp
 from trainables.plan import Plan
 from trainables.recipe import Recipe
+from trainables.shape import build
 from trainables.stack.fused import Fused, Traces
 from trainables.stack.loop import Loop
 from trainables.stack.members import Members
 from trainables.stack.rng import root_key
-from trainables.stack.signature import build
 from trainables.stack.stack import Stack
 from trainables.stack.strategy import Strategy
 from trainables.task import Task

@@ -123,7 +123,7 @@ class Cohort:
             self._end(number, TrialState.FAIL, reason)
 
     def drop(self, numbers: Iterable[int]) -> None:
-        """Trials leave without an outcome: it is known already."""
+        """Take trials out whose outcome the driver knows already."""
         for number in numbers:
             del self._runs[number]
             self._best.pop(number, None)

@@ -22,12 +22,13 @@ from torchvision.transforms import v2
 
 from benchmarks import records
 from trainables.cohort import Cohort
+from trainables.data.batches import Data
 from trainables.data.folds import Split
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.recipe import Recipe, network_params
+from trainables.shape import build
 from trainables.stack.loop import Loop
 from trainables.stack.members import Members
-from trainables.stack.signature import build
 from trainables.stack.stack import Stack
 from trainables.tasks import make_task
 

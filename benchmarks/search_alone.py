@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cluster.engines import found_place
 from cluster.listener import Listener
-from cluster.place import found_place
 from cluster.prepared import Prepared
 from cluster.search import books, by_ray, search
 from search_spaces.study.sections import Resources

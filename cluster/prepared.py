@@ -15,7 +15,6 @@ from search_spaces.study.study import Study
 from search_spaces.trials.objectives import Objective
 from trainables.data.dataset import Array, Dataset
 from trainables.data.folds import Split, all_rows, k_folds, refit_split, search_splits
-from trainables.messages import Job
 from trainables.plan import Plan
 from trainables.recipe import check_params, check_space
 from trainables.rehearsal import rehearse
@@ -23,6 +22,7 @@ from trainables.shape import check_changeable
 from trainables.stack.rng import root_key
 from trainables.task import Task
 from trainables.tasks import task_of
+from trainables.worker import Job
 
 SEARCH, REFIT, FOLDS = 0, 1, 2
 """Branches of the study's random key: the refit and its cross-validation share no random number with any trial."""

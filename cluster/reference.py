@@ -9,14 +9,14 @@ from typing import Any
 import yaml
 
 from search_spaces.choosing.samplers import SAMPLERS
-from search_spaces.entry import Choices, Constant, Entry, Range
+from search_spaces.parameter import Choices, Constant, Entry, Range
 from search_spaces.study.fields import Section
 from search_spaces.study.messages import Schema, branches, in_words, one_of
 from search_spaces.study.study import Study
 from trainables.layers.augment import Augmentation
 from trainables.layers.networks import ACTIVATIONS, INITIALISATIONS
 from trainables.options import options_of
-from trainables.recipe import NEEDS, Recipe
+from trainables.recipe import Recipe, needs
 from trainables.task import Task
 from trainables.tasks import TASKS
 from trainables.tasks.images import AUGMENTATION
@@ -134,9 +134,9 @@ def hyperparameters(section: type[Section]) -> str:
     """A table of hyperparameters."""
     rows = []
     for option in options(section.model_json_schema()):
-        other, values = NEEDS.get(option.key, ("", ()))
-        needs = f"; only with `{other}` {one_of(sorted(values))}" if other else ""
-        rows.append((*option.row[:3], option.meaning + needs))
+        other, values = needs(option.key) or ("", ())
+        only = f"; only with `{other}` {one_of(sorted(values))}" if other else ""
+        rows.append((*option.row[:3], option.meaning + only))
     return table(rows, ("Hyperparameter", *COLUMNS[1:]))
 
 

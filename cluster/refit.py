@@ -16,10 +16,11 @@ from cluster.prepared import FOLDS, REFIT, Prepared, cross_validated
 from search_spaces.errors import SearchFailed
 from search_spaces.trials.study_dir import StudyDir
 from search_spaces.trials.tensorboard_log import TensorBoardLog
+from trainables.data.batches import Data
 from trainables.data.dataset import Pair
 from trainables.data.folds import refit_split
 from trainables.messages import Leg, Lost, Report
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.refit import Refit, collected, cross_validated_metrics, evaluate, networks_of
 from trainables.shape import trial_shape
 from trainables.stack.rng import root_key

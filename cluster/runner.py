@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial
-from pydantic import ValidationError
 
 from analysis.result import StudyResult
+from cluster.engines import found_place
 from cluster.listener import Listener
-from cluster.place import Place, found_place
+from cluster.place import Place
 from cluster.prepared import Prepared, prepare
 from cluster.refit import refit
 from cluster.search import books, by_ray, search
 from cluster.warm_start import past_trials
-from search_spaces.errors import OutputError, StudyError, TunefleetError, unknown
+from search_spaces.errors import OutputError, StudyError, TunefleetError
 from search_spaces.study.fields import without_password
+from search_spaces.study.messages import made
 from search_spaces.study.sections import Resources
 from search_spaces.study.study import Study
 from search_spaces.trials.database import TrialDatabase
@@ -99,10 +100,8 @@ def _at(study: Study, data: str | Path | None, engine: str | None) -> Study:
     if data is not None:
         update["data_dir"] = str(Path(data).expanduser().resolve())
     if engine is not None:
-        try:
-            update["resources"] = Resources(**{**study.resources.model_dump(), "engine": engine})
-        except ValidationError as error:
-            raise StudyError(f"resources.engine: {unknown('engine', engine, ('inline', 'ray_tune'))}") from error
+        resources = {**study.resources.model_dump(), "engine": engine}
+        update["resources"] = made(Resources, resources, parents=("resources",))
     return study.model_copy(update=update)
 
 

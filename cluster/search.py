@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from optuna.trial import FrozenTrial
 
@@ -46,7 +47,7 @@ def books(
     proposer = Proposer(
         study,
         database,
-        lambda params: trial_shape(prepared.task, params, prepared.splits, place.device),
+        partial(trial_shape, prepared.task, splits=prepared.splits, device=place.device),
         place.workers,
         past,
     )

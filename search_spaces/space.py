@@ -29,7 +29,7 @@ from search_spaces.parameter import Parameter, check_contains, parse_parameter
 Params = dict[str, Any]
 
 MOST_POINTS = 100_000
-"""Of a grid, which is listed whole before it begins."""
+"""The largest grid that is allowed, since all of its points are listed before the search begins."""
 
 
 @dataclass(frozen=True)

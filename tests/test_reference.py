@@ -14,8 +14,8 @@ from pydantic import Field
 from cluster.cli import reference
 from cluster.reference import COMMAND, EXAMPLES, Option, in_yaml, options, reference_page
 from search_spaces.choosing.samplers import SAMPLERS
-from search_spaces.entry import Choices, Constant, Range
 from search_spaces.errors import StudyError
+from search_spaces.parameter import Choices, Constant, Range
 from search_spaces.study.fields import Section, Share
 from search_spaces.study.messages import in_words
 from search_spaces.study.study import Study

@@ -1,1 +1,1 @@
-"""What a trial trains: tasks, networks, the stack, optimizers, folds, the Ray Tune trainable, the refit."""
+"""What a trial trains: tasks, data, layers, the stack, and the worker that trains stack after stack."""

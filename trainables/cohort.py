@@ -18,15 +18,17 @@ from torch import nn
 from search_spaces.choosing.population import Schedule
 from search_spaces.errors import reason
 from search_spaces.trials.outcome import Epoch, Outcome
+from trainables.data.batches import Data
 from trainables.layers.keyed import switch_off_idle_dropout
 from trainables.layers.standardise import fit_layers, has_fitted_layers
 from trainables.passes import Passes, member_key
-from trainables.plan import Data, Plan
-from trainables.recipe import OPTIMIZERS, Recipe, network_params
+from trainables.plan import Plan
+from trainables.recipe import Recipe, network_params
+from trainables.shape import build
 from trainables.stack.choose import choose
 from trainables.stack.fused import Traces
 from trainables.stack.members import Members
-from trainables.stack.signature import build
+from trainables.stack.optimizers import OPTIMIZERS
 from trainables.stack.stack import Stack
 from trainables.stack.values import Values
 from trainables.task import Task
@@ -121,7 +123,7 @@ class Cohort:
             self._end(number, TrialState.FAIL, reason)
 
     def drop(self, numbers: Iterable[int]) -> None:
-        """Trials leave without an outcome: it is known already."""
+        """Take trials out whose outcome the driver knows already."""
         for number in numbers:
             del self._runs[number]
             self._best.pop(number, None)
@@ -183,7 +185,8 @@ class Cohort:
                 continue
             self._runs[number] = run
         # Members of one optimizer stand together, so that each optimizer is one update.
-        order = sorted(self._runs, key=lambda n: (OPTIMIZERS.index(recipes[n].optimizer), n))
+        places = list(OPTIMIZERS)
+        order = sorted(self._runs, key=lambda n: (places.index(recipes[n].optimizer), n))
         self._members = [(number, fold) for number in order for fold in range(len(self.plan.splits))]
         own = [networks[number][fold] for number, fold in self._members]
         if own:

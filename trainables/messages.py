@@ -6,32 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search_spaces.choosing.population import PopulationTraining, Schedule
+from search_spaces.choosing.population import Schedule
 from search_spaces.trials.outcome import Epoch, Outcome
-from trainables.data.dataset import Array
 from trainables.plan import Plan
-from trainables.task import Task
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every worker of a study needs, from the start on.
-
-    Args:
-        task, inputs, targets: from the driver, which alone reads files.
-        plan: splits, epochs, patience of the trials.
-        threads: CPU threads per worker; more than its share makes torch many times slower.
-        population: the rounds of population-based training, or None.
-        checkpoint_seconds: training time between two checkpoints.
-    """
-
-    task: Task
-    inputs: Array
-    targets: Array
-    plan: Plan
-    threads: int = 1
-    population: PopulationTraining | None = None
-    checkpoint_seconds: float = 60.0
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from search_spaces.errors import reason
-from trainables.data.batches import MemberRows
-from trainables.plan import Data, Plan
+from trainables.data.batches import Data, MemberRows
+from trainables.plan import Plan
 from trainables.stack.rng import root_key
 from trainables.stack.stack import Stack
 from trainables.stack.values import Values, finished_means

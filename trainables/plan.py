@@ -1,29 +1,12 @@
-"""What all trials of a cohort have in common: the data, and how they are trained on them."""
+"""How all trials of a cohort are trained. Imports no torch, so that the driver can say it without."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from trainables.data.dataset import Array, Pair
+from trainables.data.dataset import Pair
 from trainables.data.folds import Split
-
-
-@dataclass(frozen=True)
-class Data:
-    """Arrays on the device; splits hold row numbers of them."""
-
-    inputs: Tensor
-    targets: Tensor
-
-    @classmethod
-    def on(cls, device: torch.device, inputs: Array, targets: Array) -> Data:
-        """Copy arrays to a device. Always a copy: arrays of Ray's object store are shared between processes."""
-        return cls(*(torch.from_numpy(np.array(a)).to(device) for a in (inputs, targets)))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from search_spaces.errors import StudyError, TaskError, unknown
 from search_spaces.space import Space
 from search_spaces.study.fields import NotNegative, Section, Share, known
 from search_spaces.study.messages import made
+from trainables.stack.optimizers import OPTIMIZERS
 from trainables.task import Task
 
-OPTIMIZERS = ("sgd", "adam", "adamw", "radam", "rmsprop", "adadelta")
 SCHEDULES = ("constant", "exponential", "plateau", "cosine")
 
 Epochs = Annotated[int, Field(ge=0)]
@@ -61,15 +61,21 @@ class Recipe(Section, strict=True, allow_inf_nan=False):
         return made(cls, {name: params[name] for name in own}, TaskError, parents)
 
 
-NEEDS: dict[str, tuple[str, frozenset[str]]] = {
-    "momentum": ("optimizer", frozenset({"sgd", "rmsprop"})),
-    "nesterov": ("optimizer", frozenset({"sgd"})),
-    "gamma": ("schedule", frozenset({"exponential"})),
-    "factor": ("schedule", frozenset({"plateau"})),
-    "plateau_patience": ("schedule", frozenset({"plateau"})),
-    "cooldown": ("schedule", frozenset({"plateau"})),
+OF_SCHEDULE = {
+    "gamma": "exponential",
+    "factor": "plateau",
+    "plateau_patience": "plateau",
+    "cooldown": "plateau",
 }
-"""Hyperparameters that do something only beside certain values of another."""
+"""Hyperparameters that do something only with one schedule."""
+
+
+def needs(parameter: str) -> tuple[str, frozenset[str]] | None:
+    """The other hyperparameter that decides whether this one does something, and by which values; None without one."""
+    optimizers = frozenset(name for name, optimizer in OPTIMIZERS.items() if parameter in optimizer.uses)
+    if optimizers:
+        return "optimizer", optimizers
+    return ("schedule", frozenset({OF_SCHEDULE[parameter]})) if parameter in OF_SCHEDULE else None
 
 
 def check_space(space: Space, task: Task) -> None:
@@ -82,8 +88,8 @@ def check_space(space: Space, task: Task) -> None:
     for p in space.parameters:
         for value in p.ends:
             check_params({p.name: value}, task, "space")
-        if p.name in NEEDS:
-            other, useful = NEEDS[p.name]
+        if needed := needs(p.name):
+            other, useful = needed
             possible = space.by_name[other].ends if other in space.by_name else (Recipe.model_fields[other].default,)
             if not useful & set(possible):
                 raise StudyError(

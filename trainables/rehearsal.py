@@ -17,7 +17,7 @@ from search_spaces.space import Space
 from search_spaces.trials.objectives import COSTS, Objective, check_known
 from trainables.data.dataset import Array
 from trainables.recipe import network_params
-from trainables.stack.signature import build
+from trainables.shape import build
 from trainables.stack.values import sample_values
 from trainables.task import Task
 

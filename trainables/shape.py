@@ -1,4 +1,4 @@
-"""What a trial's networks look like from outside: which trials may share a stack, and how large it may be."""
+"""Building a trial's networks, and what they look like from outside: which trials may share a stack, of which size."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from search_spaces.errors import StudyError, TaskError, reason
 from search_spaces.space import Space
 from search_spaces.trials.proposal import Shape
 from trainables.data.folds import Split
+from trainables.layers.keyed import replace_dropout
 from trainables.recipe import Recipe, network_params
-from trainables.stack.signature import build, signature, why_not_fused
+from trainables.stack.signature import signature, why_not_fused
 from trainables.task import Task
 
 STACK_BYTES = {"cpu": 2**30, "cuda": 2**33}
@@ -21,6 +23,26 @@ STACK_BYTES = {"cpu": 2**30, "cuda": 2**33}
 
 COPIES = 7
 """Parameters, gradient, two rows of optimizer state, and temporary copies of these in a step."""
+
+
+def build(task: Task, params: Mapping[str, Any], key: int) -> nn.Module:
+    """Build one network on the CPU, its initial weights a function of ``key`` alone.
+
+    Raises:
+        TaskError: if the task does not return a module with parameters of one floating dtype.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key & (2**63 - 1))
+        network = task.network(params)
+    if not isinstance(network, nn.Module):
+        raise TaskError(f"{type(task).__name__}.network: must return a torch.nn.Module, got {type(network).__name__}")
+    trained = {p.dtype for p in network.parameters() if p.requires_grad}
+    if len(trained) != 1 or not next(iter(trained)).is_floating_point:
+        found = ", ".join(sorted(map(str, trained))) or "none"
+        raise TaskError(
+            f"{type(task).__name__}.network: needs parameters to train, all of one floating type, got {found}"
+        )
+    return replace_dropout(network)
 
 
 def trial_shape(task: Task, params: Mapping[str, Any], splits: Sequence[Split], device: torch.device) -> Shape:

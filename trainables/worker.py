@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,12 +15,36 @@ from search_spaces.choosing.population import PopulationTraining, Schedule
 from search_spaces.errors import reason
 from search_spaces.trials.outcome import Outcome
 from trainables.cohort import Cohort
-from trainables.messages import Job, Leg, Report
-from trainables.plan import Data
+from trainables.data.batches import Data
+from trainables.data.dataset import Array
+from trainables.messages import Leg, Report
+from trainables.plan import Plan
 from trainables.stack.fused import Traces
+from trainables.task import Task
 
 REPORT_SECONDS = 1.0
 """A worker reports about this often: the results of a stack are fat, so they should be few."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a study needs, from the start on.
+
+    Args:
+        task, inputs, targets: from the driver, which alone reads files.
+        plan: splits, epochs, patience of the trials.
+        threads: CPU threads per worker; more than its share makes torch many times slower.
+        population: the rounds of population-based training, or None.
+        checkpoint_seconds: training time between two checkpoints.
+    """
+
+    task: Task
+    inputs: Array
+    targets: Array
+    plan: Plan
+    threads: int = 1
+    population: PopulationTraining | None = None
+    checkpoint_seconds: float = 60.0
 
 
 class Worker:
@@ -50,7 +75,7 @@ class Worker:
         return {} if self._cohort is None else self._cohort.params(trial)
 
     def schedule(self, trial: int) -> Schedule:
-        """All that it went by so far, where they changed."""
+        """The hyperparameters that a trial has been trained with so far; empty where they never changed."""
         return () if self._cohort is None else self._cohort.schedule(trial)
 
     def change(self, params: Mapping[str, Any]) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
+from cluster.place import Place
 from search_spaces.errors import StudyError
 from search_spaces.study.sections import Resources
-from trainables.messages import Job, Leg, Report
-from trainables.worker import Worker
+from trainables.messages import Leg, Report
+from trainables.task import Task
+from trainables.worker import Job, Worker
 
 
 class Inline:
@@ -55,3 +58,18 @@ def inline_engine(job: Job, device: torch.device) -> Iterator[Inline]:
         yield Inline(job, device)
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def place(
+    task: Task, resources: Resources, scratch: Path, address: str | None, say: Callable[[str], None]
+) -> Iterator[Place]:
+    """This process; arguments as in :func:`cluster.engines.found_place`.
+
+    Raises:
+        StudyError: if a cluster or a missing GPU is asked for.
+    """
+    if address is not None:
+        raise StudyError(f"--address: resources.engine inline trains in this process, got {address}")
+    device = inline_device(resources)
+    yield Place(1, device, "this process, without Ray", lambda job, most: inline_engine(job, device))

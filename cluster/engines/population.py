@@ -32,10 +32,10 @@ from search_spaces.trials.checkpoints import Checkpoints, Saved
 from search_spaces.trials.objectives import Objective
 from search_spaces.trials.proposer import Proposer, Wave
 from search_spaces.trials.study_dir import StudyDir
-from trainables.messages import Job, Leg, Report
+from trainables.messages import Leg, Report
 from trainables.stack.rng import root_key
 from trainables.trial_run import TrialRun
-from trainables.worker import Worker
+from trainables.worker import Job, Worker
 
 
 def search_by_ray(folder: StudyDir, prepared: Prepared, proposer: Proposer, place: Place, recorder: Recorder) -> None:

@@ -11,7 +11,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -25,11 +25,14 @@ from ray.air.execution import FixedResourceManager
 from ray.exceptions import RayError
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, Stopper, TuneConfig, TuneError
 
+from cluster.engines.ray_session import ray_session, worker_resources
+from cluster.place import Place
 from search_spaces.errors import ClusterError, reason
-from trainables.messages import Job, Leg, Lost, Report
+from search_spaces.study.sections import Resources
+from trainables.messages import Leg, Lost, Report
 from trainables.task import Task
 from trainables.tasks.user_tasks import user_module
-from trainables.worker import Worker
+from trainables.worker import Job, Worker
 
 LONGEST_NAP = 0.25
 """Seconds; an idle worker looks for work at least so often."""
@@ -180,6 +183,22 @@ class RayTune(tune.Callback, Stopper):
             self._news.put(
                 Lost(None if leg is None else leg.cohort, "no reason known" if error is None else reason(error))
             )
+
+
+@contextmanager
+def place(
+    task: Task, resources: Resources, scratch: Path, address: str | None, say: Callable[[str], None]
+) -> Iterator[Place]:
+    """The workers of a Ray cluster; arguments and errors as in :func:`cluster.engines.found_place`."""
+    with ray_session(address, say), shipped_by_value(task):
+        need, workers = worker_resources(resources)
+        yield Place(
+            workers,
+            torch.device("cuda" if need["GPU"] else "cpu"),
+            f"{need['GPU']:g} GPU each" if need["GPU"] else f"{need['CPU']:g} CPU each",
+            lambda job, most: ray_tune_engine(job, scratch, need, min(workers, most)),
+            need,
+        )
 
 
 @contextmanager

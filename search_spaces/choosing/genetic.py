@@ -121,7 +121,7 @@ def select(
 
 
 def _ranked(trials: Sequence[FrozenTrial], objective: Objective) -> list[FrozenTrial]:
-    """The best first; of equals the older."""
+    """Sort by value, the best first; of equal values the older trial comes first."""
     return sorted(trials, key=lambda t: (objective.cost(t.value), t.number))
 
 

@@ -25,7 +25,7 @@ Segment = tuple[int, Params]
 """Hyperparameters, and how many epochs had been trained when they came into force."""
 
 Schedule = tuple[Segment, ...]
-"""All of them that a network was trained with, from epoch 0 on."""
+"""All segments of a network's training, the first from epoch 0 on."""
 
 
 class Pbt(Section):

@@ -1,18 +1,12 @@
-"""Who chooses the next trial: Optuna's samplers by the names that a study file uses, each with its options.
-
-A sampler is built anew for every draw, seeded by (seed, number of the draw): a sampler that is rebuilt with its
-seed alone repeats its first proposals, so this is what lets a resumed study go on exactly as an undisturbed one.
-"""
+"""The samplers that a study file may name: Optuna's, and our own grid and genetic algorithm, each with its options."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
@@ -21,44 +15,11 @@ from pydantic import Field
 
 from search_spaces.choosing.genetic import CROSSOVERS, founders, genetic_sampler
 from search_spaces.choosing.points import SEQUENCES, PointSampler, quasi_random
+from search_spaces.choosing.sampler import Draws, Sampler, draw_seed
 from search_spaces.errors import StudyError
 from search_spaces.space import Space
-from search_spaces.study.fields import Count, Population, Section, Share, known
+from search_spaces.study.fields import Count, Population, Share, known
 from search_spaces.trials.objectives import Objective
-
-Draws = Callable[[int], BaseSampler]
-"""From the number of a draw to the sampler that makes it."""
-
-
-class Sampler(Section):
-    """The options of one sampler, and how it is made of them."""
-
-    learns: ClassVar[bool] = False
-    """Whether it learns from finished trials; then not all trials may be proposed at once."""
-
-    several: ClassVar[bool] = False
-    """Whether it can optimise several objectives."""
-
-    @property
-    def generation(self) -> int | None:
-        """Trials that are proposed at once, none before the last such block is finished; None where it does not matter."""
-        return None
-
-    def lessons(self, past: Sequence[FrozenTrial], objective: Objective) -> Sequence[FrozenTrial]:
-        """What this sampler should be shown of the trials of an earlier study."""
-        return past
-
-    def informed_draws(self, space: Space, seed: int, past: Sequence[FrozenTrial]) -> Draws:
-        """The sampler over a space, in a study that begins with the trials ``past`` of another one."""
-        return self.draws(space, seed)
-
-    @abstractmethod
-    def draws(self, space: Space, seed: int) -> Draws:
-        """The sampler over a space.
-
-        Raises:
-            StudyError: if it cannot search this space.
-        """
 
 
 class Random(Sampler):
@@ -211,11 +172,6 @@ SAMPLERS: dict[str, type[Sampler]] = {
     "genetic": Genetic,
 }
 """By name; ``optuna`` stands for its default, ``tpe``."""
-
-
-def draw_seed(seed: int, number: int) -> int:
-    """A 32-bit seed for draw ``number`` of a study, independent between draws."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def _quiet(kind: Callable[..., BaseSampler], **options: Any) -> BaseSampler:

@@ -15,7 +15,7 @@ from search_spaces.study.fields import Count, Factor, Section
 from search_spaces.trials.outcome import MOST_RUNGS
 
 USUAL_RUNGS = 20
-"""Rungs of the median rule where no interval is given."""
+"""How many rungs the median rule has at most where no interval is given."""
 
 
 class Stopping(Section):

@@ -11,10 +11,14 @@ from pydantic import ConfigDict, Field, SerializeAsAny, ValidationInfo, field_va
 
 from search_spaces.choosing.population import Pbt
 from search_spaces.choosing.rungs import Rule
-from search_spaces.choosing.samplers import SAMPLERS, Random, Sampler
+from search_spaces.choosing.sampler import Sampler
+from search_spaces.choosing.samplers import SAMPLERS, Random
 from search_spaces.choosing.stopping import Asha, Hyperband, Median, Stopping
 from search_spaces.study.fields import Count, Folds, Members, OpenShare, Section, Seed, absolute_url, known
 from search_spaces.study.messages import made
+
+ENGINES = {"ray_tune": "cluster.engines.ray_tune", "inline": "cluster.engines.inline"}
+"""The module of each engine, imported when a study is run by it: Ray takes seconds. Its function ``place`` opens it."""
 
 
 class TaskOptions(Section):
@@ -151,7 +155,7 @@ class Search(Section):
 class Resources(Section):
     """What trains the trials, and what one worker occupies."""
 
-    engine: Literal["ray_tune", "inline"] = Field(
+    engine: Annotated[str, known("engine", ENGINES)] = Field(
         default="ray_tune",
         description="ray_tune: on this machine or a cluster; inline: one worker in this process, without Ray, for "
         "debuggers, notebooks and tiny studies",

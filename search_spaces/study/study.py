@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, PrivateAttr, TypeAdapter, ValidationError
 
 from search_spaces.errors import StudyError, unknown
 from search_spaces.space import Space
-from search_spaces.study.consistency import check_consistent
+from search_spaces.study.consistency import check_enqueued, check_objectives, check_population, check_trials
 from search_spaces.study.fields import Count, Name, Section, absolute_url
 from search_spaces.study.messages import one_line
 from search_spaces.study.sections import EarlyStopping, Refit, Resources, Search, TaskOptions
@@ -24,14 +24,14 @@ from search_spaces.trials.objectives import Mode, Objective
 from search_spaces.trials.outcome import Outcome
 
 MOST_PENDING = 2000
-"""Trials that are proposed at once where a study sets no concurrency: enough for large cohorts."""
+"""The concurrency of a sampler that does not learn: enough for large stacks."""
 
 MOST_PENDING_BY_TIME = 64
-"""The same per worker where the time is limited: what is pending when it is over is lost."""
+"""The same, per worker, where the time is limited: trials that are pending when it is over are lost."""
 
 
 PENDING_IN_ORDER = 8
-"""Trials of a sampler that learns, with ``order: exact``."""
+"""The concurrency of a sampler that learns, with ``order: exact``: it must not depend on the number of workers."""
 
 
 class Study(Section):
@@ -105,7 +105,13 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
-        check_consistent(self)
+        search, space, epochs = self.search, self.search_space, self.task_options.epochs
+        if search.pbt is not None:
+            check_population(search.pbt, search, space, self.early_stopping, epochs)
+        check_trials(search, space, self.limits)
+        check_enqueued(search, space, self.trials)
+        check_objectives(self.named_objectives, search, self.early_stopping)
+        self.early_stopping.check(epochs)
         return self
 
     @cached_property

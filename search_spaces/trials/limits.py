@@ -15,7 +15,7 @@ from search_spaces.trials.objectives import Objective
 from search_spaces.trials.outcome import Outcome
 
 UNBOUNDED = 10_000_000
-"""Trials of a study that ends by another limit alone."""
+"""The number of trials of a study that sets none: more than any search reaches."""
 
 OUT_OF_TIME = "the time of the search (limits.minutes) was over"
 """Why such a trial is PRUNED."""

@@ -14,9 +14,9 @@ from search_spaces.choosing.population import Schedule
 from search_spaces.trials.objectives import Objective
 
 MOST_POINTS = 30
-"""Points of a curve that are kept."""
+"""How many points of a learning curve the database keeps at most."""
 MOST_RUNGS = MOST_POINTS - 3
-"""Rungs that are sure to be among them, beside the curve's two ends and its best epoch."""
+"""How many rungs are sure to be among them: the curve's two ends and its best epoch take the other places."""
 
 EPOCHS, SECONDS, BEST_EPOCH, REASON, SCHEDULE = "epochs", "seconds", "best_epoch", "reason", "schedule"
 WAVE = "wave"

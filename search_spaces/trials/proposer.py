@@ -28,7 +28,7 @@ from search_spaces.trials.outcome import WAVE, Outcome
 from search_spaces.trials.proposal import Proposal, Shape
 
 NOTE_SECONDS = 1.0
-"""Between two notes of the search's time in the database."""
+"""How often the search's running time is saved in the database, in seconds."""
 
 Wave = list[Proposal]
 

@@ -22,7 +22,7 @@ SUFFIX = "/warm-start"
 """What the copy's name adds to the study's, which itself may hold no slash."""
 
 _WHOLE = "complete"
-"""User attribute of a copy that was not cut short by a kill."""
+"""User attribute that marks a finished copy: one without it was interrupted, and is made anew."""
 
 
 def completed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -15,9 +15,10 @@ from search_spaces.trials.database import TrialDatabase, open_storage
 from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.study_dir import StudyDir
 from trainables.cohort import Cohort
+from trainables.data.batches import Data
 from trainables.data.dataset import Pair
 from trainables.data.folds import all_rows, refit_split, search_splits
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.refit import evaluate, networks_of, train_refit
 from trainables.stack.fused import Traces
 from trainables.stack.rng import root_key

@@ -14,7 +14,7 @@ from cluster.prepared import Prepared, prepare
 from search_spaces.study.study import Study
 from search_spaces.trials.outcome import Outcome
 from trainables.cohort import Cohort
-from trainables.plan import Data
+from trainables.data.batches import Data
 
 
 def prepared(task: Function, seed: int = 0, epochs: int = 1) -> Prepared:

@@ -13,8 +13,9 @@ from cluster.runner import run
 from search_spaces.study.study import Study, shipped_studies
 from tests.cluster.study_files import shipped_on
 from tests.trainables.refits import refitted
+from trainables.data.batches import Data
 from trainables.data.folds import refit_split
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.refit import evaluate, networks_of
 from trainables.stack.rng import root_key
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from search_spaces.choosing.samplers import SAMPLERS, draw_seed
+from search_spaces.choosing.sampler import draw_seed
+from search_spaces.choosing.samplers import SAMPLERS
 from search_spaces.errors import StudyError
 from search_spaces.space import Space
 from search_spaces.study.study import Study

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 
 from search_spaces.trials.outcome import Outcome
 from trainables.cohort import Cohort
-from trainables.data.batches import Batch, MemberRows
+from trainables.data.batches import Batch, Data, MemberRows
 from trainables.data.dataset import Dataset
 from trainables.data.folds import Split
 from trainables.layers.keyed import MemberDropout
 from trainables.layers.networks import mlp
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.recipe import Recipe
+from trainables.shape import build
 from trainables.stack.fused import Fused, Traces
 from trainables.stack.loop import Loop
 from trainables.stack.members import Members
 from trainables.stack.rng import root_key
-from trainables.stack.signature import build
 from trainables.stack.stack import Stack
 from trainables.stack.strategy import Strategy
 from trainables.task import Task

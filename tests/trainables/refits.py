@@ -9,11 +9,11 @@ import torch
 
 from search_spaces.choosing.population import Schedule
 from trainables.data.dataset import Array
-from trainables.messages import Job, Leg, Report
+from trainables.messages import Leg, Report
 from trainables.plan import Plan
 from trainables.refit import Refit, collected
 from trainables.task import Task
-from trainables.worker import Worker
+from trainables.worker import Job, Worker
 
 
 def trained(

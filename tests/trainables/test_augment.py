@@ -18,10 +18,11 @@ from tests.trainables.builders import make
 from trainables.layers.augment import ERASED_AREA, Augment
 from trainables.layers.keyed import KeyedModule
 from trainables.recipe import Recipe
+from trainables.shape import build
 from trainables.stack.fused import Fused
 from trainables.stack.loop import Loop
 from trainables.stack.rng import root_key
-from trainables.stack.signature import build, signature
+from trainables.stack.signature import signature
 from trainables.stack.strategy import Strategy
 from trainables.tasks import make_task
 

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from torch import Tensor, nn
 
 from tests.trainables.builders import TRIALS, Curve, cohort, curves, data_of, ended, run
-from trainables.plan import Data
+from trainables.data.batches import Data
 from trainables.refit import networks_of
 from trainables.stack.fused import Fused
 from trainables.stack.loop import Loop

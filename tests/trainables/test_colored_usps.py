@@ -14,9 +14,10 @@ from search_spaces.errors import TaskError
 from search_spaces.study.sections import TaskOptions
 from tests.trainables.builders import CPU
 from trainables.cohort import Cohort
+from trainables.data.batches import Data
 from trainables.data.folds import all_rows, search_splits
 from trainables.data.readers.images import usps
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.tasks import make_task
 from trainables.tasks.colored_usps import COLOURS
 

@@ -7,10 +7,10 @@ import torch
 
 from search_spaces.study.sections import TaskOptions
 from trainables.cohort import Cohort
-from trainables.data.batches import MemberRows
+from trainables.data.batches import Data, MemberRows
 from trainables.data.folds import all_rows, search_splits
 from trainables.layers.keyed import MemberDropout
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.stack.fused import Fused
 from trainables.tasks import make_task
 

@@ -15,10 +15,11 @@ from tests.trainables.builders import CPU
 from tests.trainables.data_files import houses
 from trainables import passes
 from trainables.cohort import Cohort
+from trainables.data.batches import Data
 from trainables.data.folds import all_rows, search_splits
 from trainables.data.readers.table import house_prices
 from trainables.layers.standardise import fit_layers
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.refit import evaluate, networks_of, predict
 from trainables.tasks import make_task
 

@@ -13,10 +13,11 @@ from torch import Tensor
 from tests.trainables.builders import CPU, curves, run
 from tests.trainables.refits import refitted
 from trainables.cohort import Cohort
+from trainables.data.batches import Data
 from trainables.data.folds import Split
 from trainables.layers import standardise
 from trainables.layers.standardise import Standardise
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.refit import networks_of
 from trainables.tasks import make_task
 

@@ -16,10 +16,11 @@ from search_spaces.study.study import Study
 from search_spaces.study.yaml_file import parse_yaml
 from tests.trainables.builders import CPU, make, members
 from trainables.cohort import Cohort
+from trainables.data.batches import Data
 from trainables.data.folds import all_rows, search_splits
 from trainables.layers.networks import ChannelsLast
 from trainables.layers.standardise import fit_layers
-from trainables.plan import Data, Plan
+from trainables.plan import Plan
 from trainables.recipe import Recipe
 from trainables.stack.fused import Fused
 from trainables.stack.loop import Loop

@@ -14,10 +14,10 @@ from optuna.trial import TrialState
 from search_spaces.study.sections import TaskOptions
 from trainables import worker as module
 from trainables.data.folds import all_rows, search_splits
-from trainables.messages import Job, Leg, Report
+from trainables.messages import Leg, Report
 from trainables.plan import Plan
 from trainables.tasks import make_task
-from trainables.worker import Worker
+from trainables.worker import Job, Worker
 
 TRIALS = tuple((n, {"width": 8, "lr": 0.01 * (n + 1), "dropout": 0.1}) for n in range(3))
 EPOCHS = 6

@@ -14,8 +14,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.data.dataset import Array
 from trainables.data.folds import Rows
 from trainables.stack.rng import fold_in, random_bits
+
+
+@dataclass(frozen=True)
+class Data:
+    """All rows of a study on the device to train on; splits hold row numbers of them."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    @classmethod
+    def on(cls, device: torch.device, inputs: Array, targets: Array) -> Data:
+        """Copy arrays to a device. Always a copy: arrays of Ray's object store are shared between processes."""
+        return cls(*(torch.from_numpy(np.array(a)).to(device) for a in (inputs, targets)))
+
 
 LAST = torch.iinfo(torch.int64).max
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 CHUNK_NUMBERS = 2**24
-"""Numbers that are widened to float64 at once."""
+"""How many numbers are converted to float64 at a time, which bounds the memory."""
 
 
 class FittedModule(nn.Module, ABC):

@@ -24,7 +24,7 @@ def choose(
 
     Args:
         task: gives the loss and the metrics.
-        networks: one per member, as :func:`trainables.stack.signature.build` returns them.
+        networks: one per member, as :func:`trainables.shape.build` returns them.
         members: of these networks.
         traces: traced computations to share with other stacks.
         name: of the strategy, where the members have had one already.

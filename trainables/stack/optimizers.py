@@ -40,10 +40,17 @@ class Rows:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An algorithm: ``update`` takes rows and their gradients (n, P), ``slots`` is how many rows of P it keeps."""
+    """An algorithm.
+
+    Args:
+        update: takes rows and their gradients (n, P), and changes the rows in place.
+        slots: how many rows of P numbers it keeps.
+        uses: hyperparameters that it understands and others do not.
+    """
 
     update: Callable[[Rows, Tensor], None]
     slots: int
+    uses: tuple[str, ...] = ()
 
 
 def _sgd(r: Rows, grad: Tensor) -> None:
@@ -106,10 +113,11 @@ def _adadelta(r: Rows, grad: Tensor) -> None:
 
 
 OPTIMIZERS = {
-    "sgd": Optimizer(_sgd, slots=1),
+    "sgd": Optimizer(_sgd, slots=1, uses=("momentum", "nesterov")),
     "adam": Optimizer(_adam, slots=2),
     "adamw": Optimizer(_adamw, slots=2),
     "radam": Optimizer(_radam, slots=2),
-    "rmsprop": Optimizer(_rmsprop, slots=2),
+    "rmsprop": Optimizer(_rmsprop, slots=2, uses=("momentum",)),
     "adadelta": Optimizer(_adadelta, slots=2),
 }
+"""By the names that a study uses; members of a stack stand in this order."""

@@ -10,39 +10,14 @@ import hashlib
 import pickle
 import uuid
 import weakref
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from search_spaces.errors import TaskError
-from trainables.layers.keyed import replace_dropout
 from trainables.stack.layout import named_tensors
-from trainables.task import Task
 
 _TENSOR_HOLDERS = {"_parameters", "_buffers", "_modules", "training"}
 _LOCAL_CLASSES: weakref.WeakKeyDictionary[type[nn.Module], str] = weakref.WeakKeyDictionary()
-
-
-def build(task: Task, params: Mapping[str, Any], key: int) -> nn.Module:
-    """Build one network on the CPU, its initial weights a function of ``key`` alone.
-
-    Raises:
-        TaskError: if the task does not return a module with parameters of one floating dtype.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(key & (2**63 - 1))
-        network = task.network(params)
-    if not isinstance(network, nn.Module):
-        raise TaskError(f"{type(task).__name__}.network: must return a torch.nn.Module, got {type(network).__name__}")
-    trained = {p.dtype for p in network.parameters() if p.requires_grad}
-    if len(trained) != 1 or not next(iter(trained)).is_floating_point:
-        found = ", ".join(sorted(map(str, trained))) or "none"
-        raise TaskError(
-            f"{type(task).__name__}.network: needs parameters to train, all of one floating type, got {found}"
-        )
-    return replace_dropout(network)
 
 
 def signature(network: nn.Module) -> str:

@@ -25,7 +25,7 @@ from trainables.tasks.usps import usps_split
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "magenta": (1, 0, 1)}
 SHAPE = (3, 16, 16)
 TRAIN, TEST = 0, 1
-"""Branches of the colour seed."""
+"""Training and test images draw their colours from different branches of one seed."""
 
 
 class ColoredUsps(Task):

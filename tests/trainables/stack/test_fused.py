@@ -28,11 +28,11 @@ from tests.trainables.builders import (
 from trainables.data.batches import MemberRows
 from trainables.passes import member_key
 from trainables.recipe import Recipe
+from trainables.shape import build
 from trainables.stack.choose import choose
 from trainables.stack.fused import Fused, NotFusable
 from trainables.stack.loop import Loop
 from trainables.stack.members import Members
-from trainables.stack.signature import build
 
 
 class Dense(nn.Module):

@@ -14,8 +14,9 @@ from search_spaces.errors import TaskError
 from tests.trainables.builders import CPU, Curve, curve_task
 from trainables.layers.keyed import replace_dropout
 from trainables.layers.networks import ACTIVATIONS, mlp
+from trainables.shape import build
 from trainables.stack.rng import root_key
-from trainables.stack.signature import build, signature, why_not_fused
+from trainables.stack.signature import signature, why_not_fused
 
 
 class Power(nn.Module):

@@ -20,8 +20,8 @@ from tests.trainables.builders import (
     members,
     worst_difference,
 )
+from trainables.data.batches import Data
 from trainables.layers.networks import ACTIVATIONS
-from trainables.plan import Data
 from trainables.recipe import SCHEDULES, Recipe
 from trainables.stack.fused import Fused
 from trainables.stack.loop import Loop

@@ -21,12 +21,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_example_of_a_task_runs(local_ray: None, tmp_path: Path) -> None:
+def test_the_example_of_a_task_runs(tmp_path: Path) -> None:
     module = next(b for b in blocks("python") if b.startswith("# wave.py"))
     assert module.count("\n") <= 26
     (tmp_path / "wave.py").write_text(module)
     (tmp_path / "wave.yaml").write_text(next(b for b in blocks("yaml") if b.startswith("# wave.yaml")))
-    result = tunefleet.run(tmp_path / "wave.yaml", out=tmp_path / "out")
+    result = tunefleet.run(tmp_path / "wave.yaml", out=tmp_path / "out", engine="inline")
     assert set(result.trials.state) <= {"COMPLETE"}
     assert result.refit.test["loss"] < 0.1  # the noise alone is 0.01, the mean 0.5
 

@@ -67,8 +67,8 @@ def test_the_search_never_reads_the_test_split(local_ray: None, tmp_path: Path) 
     assert searched.state == "interrupted"
 
 
-def test_a_study_without_a_completed_trial_says_why(local_ray: None, tmp_path: Path) -> None:
+def test_a_study_without_a_completed_trial_says_why(tmp_path: Path) -> None:
     write_own_task(tmp_path)
     (tmp_path / "line.yaml").write_text(STUDY.replace("[good, ", "[").replace(", crash", ""))
     with pytest.raises(SearchFailed, match="no trial has completed .trial 0 failed: RuntimeError: no such network"):
-        run(Study.load(tmp_path / "line.yaml"), out=tmp_path / "out")
+        run(Study.load(tmp_path / "line.yaml"), out=tmp_path / "out", engine="inline")

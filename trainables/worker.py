@@ -70,6 +70,10 @@ class Worker:
         held = self._leg is not None and self._cohort is not None and self._leg.cohort == leg.cohort
         return held and self._cohort is not None and self._cohort.epoch == leg.start
 
+    def forget(self) -> None:
+        """Let go of the cohort: the next leg begins with the state that comes with it, whatever is held here."""
+        self._leg, self._cohort = None, None
+
     def params(self, trial: int) -> dict[str, Any]:
         """The hyperparameters that a trial of the cohort goes by now."""
         return {} if self._cohort is None else self._cohort.params(trial)

@@ -130,6 +130,7 @@ class MemberTrainable(tune.Trainable):
         self._number = int(new_config["number"])
         self._params = self._population.params_of(new_config)
         self._saved: Saved | None = None
+        self._worker.forget()
         return True
 
     def step(self) -> dict[str, Any]:
@@ -167,6 +168,7 @@ class MemberTrainable(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Go on from a checkpoint, a member's own or another's, with the hyperparameters of the configuration."""
         self._saved = Checkpoints(Path(checkpoint)).read(0)
+        self._worker.forget()  # of the same number and epoch, perhaps, and yet another network
 
 
 class _MemberCallback(tune.Callback):

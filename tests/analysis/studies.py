@@ -1,4 +1,4 @@
-"""Real studies for the tests, run in this process: the proposer, cohorts and the refit, without Ray."""
+"""Real studies for the tests, run in this process: proposing, training and refitting, without Ray."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from analysis.result import StudyResult, write_best, write_metrics
+from analysis.result import StudyResult
 from search_spaces.choosing.rungs import Decision, Rungs
 from search_spaces.study.study import Study
+from search_spaces.trials.best import write_best, write_metrics
 from search_spaces.trials.database import TrialDatabase
 from search_spaces.trials.journal import open_storage
 from search_spaces.trials.proposer import Proposer
@@ -68,7 +69,8 @@ def _refit(result: StudyResult) -> None:
     epochs = study.refit.epochs or study.task_options.epochs
     plan = Plan([split], epochs, root_key(study.search.seed, 1), keep_best=True)
     fitted = refitted(task, (inputs, targets), plan, result.best.params, range(study.refit.seeds))
-    write_best(result.dir, study.task, fitted.params, fitted.states)
+    saved = {"task": study.task, "params": fitted.params, "states": fitted.states}
+    write_best(result.dir, fitted.params, lambda path: torch.save(saved, path))
     pd.DataFrame(fitted.history).to_csv(result.dir.best_history, index=False)
     networks = networks_of(task, fitted.params, fitted.states)
 

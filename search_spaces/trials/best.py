@@ -16,7 +16,7 @@ MEASURED = ("validation", "test", "kfold")
 """What the refit is measured by: its held-out rows, the test split, and its cross-validation. Each may be empty."""
 
 
-def write_best(folder: StudyDir, params: Mapping[str, Any], save: Callable[[Path], None]) -> None:
+def write_best(folder: StudyDir, params: Mapping[str, Any], save: Callable[[Path], object]) -> None:
     """Write the configuration and the refitted networks; ``save`` writes the networks to the path that it is given."""
     folder.write_text(folder.best_params, dump_yaml(dict(params)))
     with folder.replacing(folder.best_model) as aside:

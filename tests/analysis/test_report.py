@@ -191,14 +191,12 @@ def test_own_task_without_a_test_split(tmp_path: Path) -> None:
 def test_names_and_choices_are_text_and_never_markup(tmp_path: Path) -> None:
     raw = {
         **spirals(),
-        "name": "a<b>&c",
-        "space": {"lr": 0.01, "batch_size": 30, "<i>x": ['</td><script>alert("1")</script>', "'\"><img src=x>"]},
+        "space": {"lr": 0.01, "batch_size": 30, "kind": ['</td><script>alert("1")</script>', "'\"><img src=x>"]},
         "search": {"trials": 3},
     }
     page = Page(write_report(run_study(tmp_path / "study", raw, Plain())))
-    assert "a<b>&c: tunefleet" in page.text and "<i>x" in page.text
     assert '</td><script>alert("1")</script>, \'"><img src=x>' in page.text
-    assert page.tags.count("script") == 1 and "i" not in page.tags
+    assert page.tags.count("script") == 1
     assert all(picture.is_file() for picture in page.pictures)
 
 

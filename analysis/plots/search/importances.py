@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import optuna
 from matplotlib.axes import Axes
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from analysis.plots.search.search import Search
@@ -53,6 +52,7 @@ class Importances:
 
 def compute(study: optuna.Study, objective: Objective) -> Importances | Missing:
     """Importances of everything that was searched, or why there are none."""
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances  # takes 0.8 s
 
     def cost(trial: FrozenTrial) -> float:
         return objective.cost(Outcome.of(trial).value)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from optuna.trial import FrozenTrial, TrialState
+from typing import Any, NamedTuple
 
 from search_spaces.trials.objectives import Objective, front
+from search_spaces.trials.outcome import Outcome
 
 
-@dataclass(frozen=True)
-class ParetoTrial:
+class ParetoTrial(NamedTuple):
     """A completed trial that no other dominates; ``values`` are its objectives by name."""
 
     number: int
@@ -20,25 +17,16 @@ class ParetoTrial:
     values: dict[str, float]
 
 
-def first_value(trial: FrozenTrial) -> float | None:
-    """A trial's value of the first objective; Optuna's ``trial.value`` raises where there are several."""
-    return trial.values[0] if trial.values else None
+def compared(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> dict[int, list[float]]:
+    """By number, the values of every objective of the trials that count: those that completed and have them all."""
+    return {o.number: values for o in outcomes if o.complete and (values := o.values(objectives)) is not None}
 
 
-def completed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that have a value of every objective, and reached it undisturbed."""
-    return [t for t in trials if t.state is TrialState.COMPLETE and t.values]
-
-
-def pareto_front(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> list[ParetoTrial]:
-    """Completed trials that no other dominates, the best by the first objective first."""
-    candidates = completed(trials)
-    names = [objective.name for objective in objectives]
-    chosen = [candidates[i] for i in front([t.values for t in candidates], objectives)]
-    return [
-        ParetoTrial(t.number, dict(t.params), dict(zip(names, t.values, strict=True)))
-        for t in sorted(chosen, key=lambda t: (objectives[0].cost(t.values[0]), t.number))
-    ]
+def pareto_front(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> dict[int, list[float]]:
+    """Those of them that no other dominates, the best by the first objective first."""
+    every = compared(outcomes, objectives)
+    numbers = [list(every)[i] for i in front(list(every.values()), objectives)]
+    return {n: every[n] for n in sorted(numbers, key=lambda n: (objectives[0].cost(every[n][0]), n))}
 
 
 def table(trials: Sequence[ParetoTrial], most: int | None = None) -> tuple[list[str], list[list[Any]]]:

@@ -197,7 +197,7 @@ def _print_result(result: StudyResult, folder: Path) -> None:
         _say(f"ended by {summary['ended_by']}")
     if summary["best"] is not None:
         best = result.best
-        _say(f"best trial {best.number}: {result.metric} {best.value:.5g} at epoch {best.epoch}")
+        _say(f"best trial {best.number}: {result.objectives[0].name} {best.value:.5g} at epoch {best.epoch}")
         if best.schedule:
             changes = ", ".join(str(epoch) for epoch, _ in best.schedule[1:])
             _say(f"  hyperparameters, as changed after epochs {changes}:")

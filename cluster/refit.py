@@ -8,12 +8,13 @@ from dataclasses import replace
 import pandas as pd
 import torch
 
-from analysis.result import StudyResult, write_best, write_metrics
+from analysis.result import StudyResult
 from cluster.listener import Listener
 from cluster.loop import Engine
 from cluster.place import Place
 from cluster.prepared import FOLDS, REFIT, Prepared, cross_validated
 from search_spaces.errors import SearchFailed
+from search_spaces.trials.best import write_best, write_metrics
 from search_spaces.trials.study_dir import StudyDir
 from search_spaces.trials.tensorboard_log import TensorBoardLog
 from trainables.data.batches import Data
@@ -72,7 +73,8 @@ def refit(
         listener.message(
             f"{len(fitted.failures)} of {options.seeds} refits failed and are left out: {fitted.failures[0]}"
         )
-    write_best(folder, study.task, fitted.params, fitted.states)
+    saved = {"task": study.task, "params": fitted.params, "states": fitted.states}
+    write_best(folder, fitted.params, lambda path: torch.save(saved, path))
     with folder.replacing(folder.best_history) as aside:
         pd.DataFrame(fitted.history).to_csv(aside, index=False)
     TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs, prepared.objectives).refit(fitted.history)

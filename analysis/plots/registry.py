@@ -11,9 +11,9 @@ import numpy as np
 
 from analysis.plots.network import weights
 from analysis.plots.refit import confusion, decision_map, fit, refit_curves
-from analysis.plots.refit.fitted import Fitted
+from analysis.plots.refit.predictions import Predictions
 from analysis.plots.search import curves, history, importances, pareto, schedules, slices
-from analysis.plots.search.source import Search
+from analysis.plots.search.search import Search
 from analysis.plots.style import Drawn, Missing
 from analysis.result import StudyResult
 from search_spaces.errors import TunefleetError, reason
@@ -56,20 +56,20 @@ def _unchanged(search: Search) -> bool:
     return not schedules.applies(search)
 
 
-def _one_number(fitted: Fitted) -> bool:
-    inputs, targets = fitted.train
-    sizes = (math.prod(shape) for shape in (inputs.shape[1:], targets.shape[1:], fitted.output_shape))
+def _one_number(predictions: Predictions) -> bool:
+    inputs, targets = predictions.train
+    sizes = (math.prod(shape) for shape in (inputs.shape[1:], targets.shape[1:], predictions.output_shape))
     numbers = all(np.issubdtype(a.dtype, np.floating) for a in (inputs, targets))
     return numbers and all(size == 1 for size in sizes)
 
 
-def _logits(fitted: Fitted) -> bool:
-    return fitted.classes is not None
+def _logits(predictions: Predictions) -> bool:
+    return predictions.classes is not None
 
 
-def _plane(fitted: Fitted) -> bool:
-    inputs = fitted.train[0]
-    return inputs.shape[1:] == (2,) and np.issubdtype(inputs.dtype, np.floating) and _logits(fitted)
+def _plane(predictions: Predictions) -> bool:
+    inputs = predictions.train[0]
+    return inputs.shape[1:] == (2,) and np.issubdtype(inputs.dtype, np.floating) and _logits(predictions)
 
 
 FRONT: tuple[Plot[StudyResult], ...] = (
@@ -86,7 +86,7 @@ NETWORK: tuple[Plot[StudyResult], ...] = (
     Plot("refit_curves", "Refit: curves", "network", refit_curves.plot),
     Plot("weights", "Refit: weights of each layer", "network", weights.plot),
 )
-DATA: tuple[Plot[Fitted], ...] = (
+DATA: tuple[Plot[Predictions], ...] = (
     Plot("confusion", "Refit: confusion matrix on the test split", "network", confusion.plot, _logits),
     Plot("fit", "Refit: fit", "network", fit.plot, _one_number),
     Plot("decision_map", "Refit: decision map", "network", decision_map.plot, _plane),
@@ -96,7 +96,7 @@ NAMES = (*(p.name for p in FRONT), *(p.name for p in SEARCH), *(p.name for p in 
 
 def figures(result: StudyResult) -> Iterator[Entry]:
     """Draw every plot that applies to a study, one after the other."""
-    if result.frozen_trials:
+    if result.outcomes:
         yield from _made(FRONT, result)
         yield from _made(SEARCH, Search.of(result))
     if not result.dir.best_metrics.is_file():
@@ -104,11 +104,11 @@ def figures(result: StudyResult) -> Iterator[Entry]:
         return
     yield from _made(NETWORK, result)
     try:
-        fitted = Fitted(result)
+        predictions = Predictions(result)
     except TunefleetError as error:
         yield Entry("data", "The network on its data", "network", Missing(reason(error)))
         return
-    yield from _made(DATA, fitted)
+    yield from _made(DATA, predictions)
 
 
 def _made(plots: tuple[Plot[Source], ...], source: Source) -> Iterator[Entry]:

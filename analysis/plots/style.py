@@ -14,6 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator
 from numpy.typing import ArrayLike, NDArray
 from optuna.trial import TrialState
 
+from search_spaces.trials.objectives import Objective
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -139,8 +141,15 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def wants_log(values: ArrayLike) -> bool:
-    """Whether finite values are all above 0 and span more than a factor of 10."""
+def low_is_good(objective: Objective) -> bool:
+    """Whether small values of an objective are good."""
+    return objective.better(0, than=1)
+
+
+def wants_log(values: ArrayLike, objective: Objective) -> bool:
+    """Whether an axis is logarithmic: small values are good, the finite ones above 0, over more than a factor of 10."""
+    if not low_is_good(objective):
+        return False
     array = np.asarray(values, dtype=float)
     finite = array[np.isfinite(array)]
     return len(finite) > 1 and bool(finite.min() > 0) and bool(finite.max() / finite.min() > 10)

@@ -121,7 +121,7 @@ class Outcome:
         """
         if self.value is None:
             return None
-        measured = {**self.metrics, SECONDS: self.seconds}
+        measured = {**self.metrics, SECONDS: round(self.seconds, 4)}  # as it is kept
         others = [float(measured.get(objective.metric, math.nan)) for objective in objectives[1:]]
         return [float(self.value), *others] if all(map(math.isfinite, others)) else None
 

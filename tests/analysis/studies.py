@@ -1,4 +1,4 @@
-"""Real studies for the tests, run in this process: the proposer, cohorts and the refit, without Ray."""
+"""Real studies for the tests, run in this process: proposing, training and refitting, without Ray."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from typing import Any
 import pandas as pd
 import torch
 
-from analysis.result import StudyResult, write_best, write_metrics
+from analysis.result import StudyResult
 from search_spaces.choosing.rungs import Decision, Rungs
 from search_spaces.study.study import Study
-from search_spaces.trials.database import TrialDatabase, open_storage
+from search_spaces.trials.best import write_best, write_metrics
+from search_spaces.trials.database import TrialDatabase
+from search_spaces.trials.journal import open_storage
 from search_spaces.trials.proposer import Proposer
 from search_spaces.trials.study_dir import StudyDir
+from tests.trainables.refits import refitted
 from trainables.cohort import Cohort
 from trainables.data.batches import Data
 from trainables.data.dataset import Pair
 from trainables.data.folds import all_rows, refit_split, search_splits
 from trainables.plan import Plan
-from trainables.refit import evaluate, networks_of, train_refit
+from trainables.refit import evaluate, networks_of
 from trainables.stack.fused import Traces
 from trainables.stack.rng import root_key
 from trainables.task import Task
@@ -36,14 +39,14 @@ def run_study(
     study = Study(**raw)
     folder = StudyDir.create(root, study)
     task = task_of(study, task)
-    objectives = study.named_objectives or task.mode
+    objectives = study.named_objectives or [task.objective]
     dataset = task.load(None if study.data_dir is None else Path(study.data_dir))
     data = Data.on(torch.device("cpu"), *all_rows(dataset))
     epochs, seed = study.task_options.epochs, study.search.seed
     rule = study.early_stopping.rule(epochs)
-    rungs = Rungs(rule, task.mode) if rule else None
+    rungs = Rungs(rule, objectives[0]) if rule else None
     database = TrialDatabase(open_storage(folder.journal, None), study.name, objectives, rungs.epochs if rungs else ())
-    proposer = Proposer(study, database, objectives)
+    proposer = Proposer(study, database)
     plan = Plan(search_splits(dataset, study.task_options), epochs, root_key(seed, 0), study.early_stopping.patience)
     traces: Traces = {}
     for proposal in proposer.ask(study.trials if trials is None else trials):
@@ -56,17 +59,19 @@ def run_study(
             proposer.tell(outcome)
     result = StudyResult(folder, task)
     if refit:
-        _refit(result, data)
+        _refit(result)
     return result
 
 
-def _refit(result: StudyResult, data: Data) -> None:
+def _refit(result: StudyResult) -> None:
     study, task = result.study, result.task
+    inputs, targets = all_rows(result.dataset)
     split = refit_split(result.dataset, study.refit, study.task_options.split_seed)
     epochs = study.refit.epochs or study.task_options.epochs
     plan = Plan([split], epochs, root_key(study.search.seed, 1), keep_best=True)
-    fitted = train_refit(task, data, plan, result.best.params, range(study.refit.seeds))
-    write_best(result.dir, study.task, fitted.params, fitted.states)
+    fitted = refitted(task, (inputs, targets), plan, result.best.params, range(study.refit.seeds))
+    saved = {"task": study.task, "params": fitted.params, "states": fitted.states}
+    write_best(result.dir, fitted.params, lambda path: torch.save(saved, path))
     pd.DataFrame(fitted.history).to_csv(result.dir.best_history, index=False)
     networks = networks_of(task, fitted.params, fitted.states)
 
@@ -76,7 +81,6 @@ def _refit(result: StudyResult, data: Data) -> None:
         rows = Data.on(torch.device("cpu"), *pair)
         return evaluate(task, networks, rows.inputs, rows.targets)
 
-    inputs, targets = all_rows(result.dataset)
     held = inputs[split.validation], targets[split.validation]
     write_metrics(result.dir, measured(held), measured(result.dataset.read_test()))
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from matplotlib.text import Annotation
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
 from analysis.pareto import ParetoTrial, table
 from analysis.plots.search import pareto
-from analysis.plots.style import Missing, new_figure
+from analysis.plots.style import Missing
 from analysis.report import write_report
 from analysis.result import StudyResult
 from search_spaces.trials.objectives import Objective
@@ -29,20 +26,13 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
     return run_study(tmp_path_factory.mktemp("pareto") / "digits", raw)
 
 
-def trials(values: list[list[float]], state: TrialState = TrialState.COMPLETE) -> list[FrozenTrial]:
-    made = [create_trial(values=v, state=state) for v in values]
-    for number, trial in enumerate(made):
-        trial.number = number
-    return made
-
-
 def test_the_front_is_optunas_and_the_best_comes_first(result: StudyResult) -> None:
     front = result.pareto
     assert sorted(t.number for t in front) == sorted(t.number for t in result.optuna_study.best_trials)
     assert front[0].number == result.best.number
     assert front[0].values == {"val_loss": result.best.value, "parameters": result.best.metrics["parameters"]}
     assert [t.values["val_loss"] for t in front] == sorted(t.values["val_loss"] for t in front)
-    assert (result.metric, result.mode, result.objectives) == ("val_loss", "min", TWO)
+    assert result.objectives == TWO
 
 
 def test_summary_and_table_of_trials(result: StudyResult) -> None:
@@ -67,46 +57,6 @@ def test_one_objective_has_no_front_to_show(digits_study: StudyResult) -> None:
     assert "pareto" not in drawn(digits_study)
     assert "pareto" not in digits_study.summary() and "Pareto" not in Page(write_report(digits_study)).text
     assert [t.number for t in digits_study.pareto] == [digits_study.best.number]
-
-
-def test_the_line_turns_at_the_front_from_the_best_by_the_second() -> None:
-    found = pareto.compute(trials([[3, 1], [1, 3], [2, 2], [3, 3], [2, 4]]), TWO)
-    assert found.on_front.tolist() == [True, True, True, False, False]
-    assert found.edge.tolist() == [0, 2, 1]
-    larger = pareto.compute(trials([[1, 3], [3, 1], [2, 2]]), [Objective("a", "max"), Objective("b", "max")])
-    assert larger.edge.tolist() == [0, 2, 1]
-    assert "3 of 5 completed trials" in pareto.caption(found)
-    assert "from trial 1 (val_loss 1, parameters 3) to trial 0 (val_loss 3, parameters 1)." in pareto.caption(found)
-
-
-def test_a_third_objective_puts_more_on_the_front_than_on_the_line() -> None:
-    three = [*TWO, Objective("seconds", "min")]
-    found = pareto.compute(trials([[1, 1, 9], [2, 2, 1], [3, 3, 5]]), three)
-    assert found.on_front.tolist() == [True, True, False]
-    assert found.edge.tolist() == [0]
-    assert "1 further objective counts too" in pareto.caption(found)
-
-
-def labels(figure: Figure) -> list[Annotation]:
-    return [text for text in figure.axes[0].texts if isinstance(text, Annotation)]
-
-
-@pytest.mark.parametrize("modes", [("min", "min"), ("max", "min"), ("max", "max")])
-def test_numbers_cover_neither_each_other_nor_any_trial(modes: tuple[str, str]) -> None:
-    rng = np.random.default_rng(0)
-    points = rng.uniform(0.05, 1, (300, 2)) ** 2 * (1, 1e5)
-    objectives = [Objective("loss", modes[0]), Objective("parameters", modes[1])]  # type: ignore[arg-type]
-    found, figure = pareto.compute(trials(points.tolist()), objectives), new_figure()
-    pareto.draw(found, figure.add_subplot())
-    figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in labels(figure)]
-    assert 2 <= len(boxes) <= found.on_front.sum()
-    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-    places = figure.axes[0].transData.transform(found.values[:, 1::-1])
-    assert not any(box.contains(x, y) for box in boxes for x, y in places)
-    shown = {int(text.get_text()) for text in labels(figure)}
-    ends = found.numbers[found.edge[[0, -1]]]
-    assert set(ends.tolist()) <= shown <= set(found.numbers[found.on_front].tolist())
 
 
 def test_a_study_of_which_no_trial_has_completed(result: StudyResult) -> None:

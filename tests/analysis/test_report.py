@@ -69,14 +69,6 @@ def copy_of(result: StudyResult, root: Path) -> StudyResult:
     return StudyResult(root)
 
 
-def test_shapes_choose_the_plots(
-    digits_study: StudyResult, spirals_study: StudyResult, regression_study: StudyResult
-) -> None:
-    assert drawn(digits_study) == SEARCH | NETWORK | {"confusion"}
-    assert drawn(regression_study) == SEARCH | NETWORK | {"fit"}
-    assert drawn(spirals_study) == {"history", "curves"} | NETWORK | {"confusion", "decision_map"}
-
-
 def test_page_has_its_pictures_and_numbers(digits_study: StudyResult) -> None:
     path = write_report(digits_study)
     page = Page(path)
@@ -194,6 +186,18 @@ def test_own_task_without_a_test_split(tmp_path: Path) -> None:
     assert drawn(result) == {"history", "curves"} | NETWORK | {"decision_map"}
     assert left_out(result)["confusion"] == "the task has no test split"
     assert "The task has no test split" in Page(write_report(result)).text
+
+
+def test_names_and_choices_are_text_and_never_markup(tmp_path: Path) -> None:
+    raw = {
+        **spirals(),
+        "space": {"lr": 0.01, "batch_size": 30, "kind": ['</td><script>alert("1")</script>', "'\"><img src=x>"]},
+        "search": {"trials": 3},
+    }
+    page = Page(write_report(run_study(tmp_path / "study", raw, Plain())))
+    assert '</td><script>alert("1")</script>, \'"><img src=x>' in page.text
+    assert page.tags.count("script") == 1
+    assert all(picture.is_file() for picture in page.pictures)
 
 
 def test_metrics_are_grouped_and_names_may_look_derived() -> None:

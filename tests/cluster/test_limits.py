@@ -11,11 +11,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from analysis.result import StudyResult, write_metrics
+from analysis.result import StudyResult
 from cluster.runner import resume, run
 from cluster.warm_start import past_trials
 from search_spaces.errors import StudyError
 from search_spaces.study.study import Study
+from search_spaces.trials.best import write_metrics
 from search_spaces.trials.database import TrialDatabase, memory_database
 from search_spaces.trials.journal import open_storage
 from search_spaces.trials.objectives import Objective

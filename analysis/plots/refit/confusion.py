@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.refit.fitted import Fitted, scores
+from analysis.plots.refit.predictions import Predictions, scores
 from analysis.plots.style import Drawn, Floats, Ints, Missing, new_figure, plural
 from trainables.data.dataset import Array
 
@@ -47,7 +47,7 @@ class Confusion:
 
 
 def compute(outputs: Array, targets: Array, classes: Ints) -> Confusion:
-    """Count, from outputs (N, ...) and labels (N,); see ``fitted.classes_of`` for the classes."""
+    """Count, from outputs (N, ...) and labels (N,); see ``predictions.classes_of`` for the classes."""
     predicted = scores(outputs).argmax(axis=1)
     true = np.searchsorted(classes, targets)
     counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
@@ -104,14 +104,14 @@ def caption(confusion: Confusion) -> str:
     )
 
 
-def plot(fitted: Fitted) -> Drawn | Missing:
+def plot(predictions: Predictions) -> Drawn | Missing:
     """The figure, for class labels."""
-    if fitted.test is None:
+    if predictions.test is None:
         return Missing("the task has no test split")
-    if fitted.classes is None:
+    if predictions.classes is None:
         return Missing("the outputs are no logits of the labels")
-    inputs, targets = fitted.test
-    confusion = compute(fitted.outputs(inputs).mean(axis=0), targets, fitted.classes)
+    inputs, targets = predictions.test
+    confusion = compute(predictions.outputs(inputs).mean(axis=0), targets, predictions.classes)
     size = min(9.0, 4.2 + 0.2 * len(confusion.classes))
     figure = new_figure(size + 1.0, size)
     draw(confusion, figure)

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plots.refit.fitted import Fitted, probabilities, scores
+from analysis.plots.refit.predictions import Predictions, probabilities, scores
 from analysis.plots.style import (
     BLACK,
     CLASS_COLOURS,
@@ -49,20 +49,20 @@ class DecisionMap:
     wrong: Ints
 
 
-def compute(fitted: Fitted, classes: Ints) -> DecisionMap:
+def compute(predictions: Predictions, classes: Ints) -> DecisionMap:
     """Evaluate the ensemble on a grid over all points, and on the test split."""
-    pairs = [pair for pair in (fitted.train, fitted.test) if pair is not None]
+    pairs = [pair for pair in (predictions.train, predictions.test) if pair is not None]
     points = [np.column_stack(pair).astype(float) for pair in pairs]
     inputs = np.concatenate(points)[:, :2]
     margin = 0.04 * np.ptp(inputs, axis=0)
     low, high = inputs.min(axis=0) - margin, inputs.max(axis=0) + margin
     x, y = (np.linspace(low[i], high[i], SIDE) for i in range(2))
-    cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(fitted.train[0].dtype)
-    shares = probabilities(fitted.outputs(cells).mean(axis=0)).reshape(SIDE, SIDE, -1)
+    cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(predictions.train[0].dtype)
+    shares = probabilities(predictions.outputs(cells).mean(axis=0)).reshape(SIDE, SIDE, -1)
     wrong = np.zeros(0, dtype=np.int64)
-    if fitted.test is not None:
-        answers = classes[scores(fitted.outputs(fitted.test[0]).mean(axis=0)).argmax(axis=1)]
-        wrong = np.flatnonzero(answers != fitted.test[1])
+    if predictions.test is not None:
+        answers = classes[scores(predictions.outputs(predictions.test[0]).mean(axis=0)).argmax(axis=1)]
+        wrong = np.flatnonzero(answers != predictions.test[1])
     extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
     return DecisionMap(classes, shares, extent, points[0], points[1] if len(points) > 1 else None, wrong)
 
@@ -121,11 +121,11 @@ def caption(plane: DecisionMap) -> str:
     return f"{text}; {len(plane.wrong)} of {plural(len(plane.test), 'test point')} lie on the wrong side."
 
 
-def plot(fitted: Fitted) -> Drawn | Missing:
+def plot(predictions: Predictions) -> Drawn | Missing:
     """The figure."""
-    if fitted.classes is None:
+    if predictions.classes is None:
         return Missing("the outputs are no logits of the labels")
-    plane = compute(fitted, fitted.classes)
+    plane = compute(predictions, predictions.classes)
     figure = new_figure(6.0, 6.0)
     draw(plane, figure)
     return Drawn(figure, caption(plane))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.plots.refit.fitted import Fitted
+from analysis.plots.refit.predictions import Predictions
 from analysis.plots.style import (
     BLACK,
     BLUE,
@@ -55,17 +55,17 @@ class Fit:
         return mean
 
 
-def compute(fitted: Fitted) -> Fit:
+def compute(predictions: Predictions) -> Fit:
     """Evaluate the networks on a grid and on the test split."""
-    pairs = [pair for pair in (fitted.train, fitted.test) if pair is not None]
+    pairs = [pair for pair in (predictions.train, predictions.test) if pair is not None]
     points = [np.stack([array.reshape(-1).astype(float) for array in pair]) for pair in pairs]
     inputs = np.concatenate([inputs for inputs, _ in points])
     margin = 0.03 * np.ptp(inputs)
     x = np.linspace(inputs.min() - margin, inputs.max() + margin, GRID)
-    shape = (-1, *fitted.train[0].shape[1:])
-    each = fitted.outputs(x.astype(fitted.train[0].dtype).reshape(shape)).reshape(-1, GRID)
+    shape = (-1, *predictions.train[0].shape[1:])
+    each = predictions.outputs(x.astype(predictions.train[0].dtype).reshape(shape)).reshape(-1, GRID)
     rows, targets = pairs[-1]
-    residual = fitted.outputs(rows).mean(axis=0).reshape(-1) - targets.reshape(-1)
+    residual = predictions.outputs(rows).mean(axis=0).reshape(-1) - targets.reshape(-1)
     test = points[1] if len(points) > 1 else None
     return Fit(points[0], test, x, each, float(np.sqrt(np.mean(residual.astype(float) ** 2))))
 
@@ -96,9 +96,9 @@ def caption(fit: Fit) -> str:
     return f"{text}; the networks disagree most at input {number(fit.x[at])}, where they span {number(spread[at])}."
 
 
-def plot(fitted: Fitted) -> Drawn | Missing:
+def plot(predictions: Predictions) -> Drawn | Missing:
     """The figure, for numbers of one dimension."""
-    fit = compute(fitted)
+    fit = compute(predictions)
     figure = new_figure(7.0, 4.4)
     draw(fit, figure.add_subplot())
     return Drawn(figure, caption(fit))

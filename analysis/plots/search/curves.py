@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from analysis.plots.search.source import Search
+from analysis.plots.search.search import Search
 from analysis.plots.style import (
     BLACK,
     MARKS,
@@ -21,11 +21,13 @@ from analysis.plots.style import (
     frame,
     legend_above,
     log_y,
+    low_is_good,
     new_figure,
     number,
     plural,
     wants_log,
 )
+from search_spaces.trials.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,20 @@ class Curve:
     best: tuple[int, float] | None
 
 
-def compute(trials: Sequence[FrozenTrial]) -> list[Curve]:
+def compute(outcomes: Sequence[Outcome]) -> list[Curve]:
     """Curves of the trials that have trained an epoch."""
     curves = []
-    for t in trials:
-        if t.intermediate_values:
-            epochs = sorted(t.intermediate_values)
-            values = np.array([t.intermediate_values[e] for e in epochs], dtype=float)
+    for o in outcomes:
+        if o.curve:
+            epochs, values = (
+                np.array([e for e, _ in o.curve], dtype=np.int64),
+                np.array([v for _, v in o.curve], dtype=float),
+            )
             values[~np.isfinite(values)] = np.nan
             best = None
-            if t.state is TrialState.COMPLETE and t.value is not None and "best_epoch" in t.user_attrs:
-                best = int(t.user_attrs["best_epoch"]), float(t.value)
-            curves.append(Curve(t.number, t.state, np.array(epochs, dtype=np.int64), values, best))
+            if o.complete and o.value is not None and o.best_epoch is not None:
+                best = o.best_epoch, o.value
+            curves.append(Curve(o.number, o.state, epochs, values, best))
     return curves
 
 
@@ -119,11 +123,11 @@ def caption(curves: Sequence[Curve], best: int | None, top: float | None = None)
 
 def plot(search: Search) -> Drawn | Missing:
     """The figure."""
-    curves = compute(search.trials)
+    curves = compute(search.outcomes)
     if not curves:
         return Missing("no trial has trained for an epoch")
     figure = new_figure()
-    log = search.minimise and wants_log(np.concatenate([c.values for c in curves]))
-    top = ceiling(curves) if search.minimise else None
-    draw(curves, search.best, figure.add_subplot(), search.metric, log, top)
+    log = wants_log(np.concatenate([c.values for c in curves]), search.objective)
+    top = ceiling(curves) if low_is_good(search.objective) else None
+    draw(curves, search.best, figure.add_subplot(), search.objective.metric, log, top)
     return Drawn(figure, caption(curves, search.best, top))

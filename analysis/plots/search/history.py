@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from analysis.plots.search.source import Search
+from analysis.plots.search.search import Search
 from analysis.plots.style import (
     BLACK,
     MARKS,
@@ -26,6 +26,8 @@ from analysis.plots.style import (
     plural,
     wants_log,
 )
+from search_spaces.trials.objectives import Objective
+from search_spaces.trials.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,16 @@ class History:
     best: Floats
 
 
-def compute(trials: Sequence[FrozenTrial], minimise: bool) -> History:
+def compute(outcomes: Sequence[Outcome], objective: Objective) -> History:
     """Collect the trials that have ended."""
-    ended = [t for t in trials if t.state.is_finished()]
-    values = np.array([np.nan if t.value is None else t.value for t in ended], dtype=float)
-    completed = np.array([t.state is TrialState.COMPLETE for t in ended], dtype=bool)
-    pick = np.fmin if minimise else np.fmax  # these two pass over NaN
-    best = pick.accumulate(np.where(completed, values, np.nan)) if ended else values
-    return History(np.array([t.number for t in ended], dtype=np.int64), tuple(t.state for t in ended), values, best)
+    ended = [o for o in outcomes if o.state.is_finished()]
+    values = np.array([np.nan if o.value is None else o.value for o in ended], dtype=float)
+    best, so_far = np.full(len(ended), np.nan), None
+    for i, outcome in enumerate(ended):
+        if outcome.complete and objective.better(values[i], so_far):
+            so_far = values[i]
+        best[i] = np.nan if so_far is None else so_far
+    return History(np.array([o.number for o in ended], dtype=np.int64), tuple(o.state for o in ended), values, best)
 
 
 def draw(history: History, axes: Axes, metric: str, log: bool = False) -> None:
@@ -104,11 +108,11 @@ def caption(history: History) -> str:
 
 def plot(search: Search) -> Drawn | Missing:
     """The figure."""
-    history = compute(search.trials, search.minimise)
+    history = compute(search.outcomes, search.objective)
     if not len(history.numbers):
         return Missing("no trial has ended yet")
     if not np.isfinite(history.values).any():
         return Missing("no trial has a finite value")
     figure = new_figure()
-    draw(history, figure.add_subplot(), search.metric, search.minimise and wants_log(history.values))
+    draw(history, figure.add_subplot(), search.objective.metric, wants_log(history.values, search.objective))
     return Drawn(figure, caption(history))

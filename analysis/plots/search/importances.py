@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import optuna
 from matplotlib.axes import Axes
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from analysis.plots.search.source import Search
+from analysis.plots.search.search import Search
 from analysis.plots.style import BLUE, Drawn, Missing, frame, new_figure, plural, short
+from search_spaces.trials.objectives import Objective
+from search_spaces.trials.outcome import Outcome
 
 TARGET = 10
 """Trials that count as the best ones, at least (at most half of all). In 30 random studies of a known function the
@@ -49,10 +50,15 @@ class Importances:
     pruned: int
 
 
-def compute(study: optuna.Study) -> Importances | Missing:
+def compute(study: optuna.Study, objective: Objective) -> Importances | Missing:
     """Importances of everything that was searched, or why there are none."""
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances  # takes 0.8 s
+
+    def cost(trial: FrozenTrial) -> float:
+        return objective.cost(Outcome.of(trial).value)
+
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    usable = [t for t in completed if t.value is not None and math.isfinite(t.value)]
+    usable = [t for t in completed if math.isfinite(cost(t))]
     if len(usable) < 2:
         return Missing(f"importances need at least 2 completed trials, there are {len(usable)}")
     present = Counter(n for t in usable for n, d in t.distributions.items() if not d.single())
@@ -63,7 +69,7 @@ def compute(study: optuna.Study) -> Importances | Missing:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # few trials in a branch, or an experimental class: the caption counts trials
         evaluator = PedAnovaImportanceEvaluator(target_quantile=quantile)
-        raw = get_param_importances(study, evaluator=evaluator, params=names, normalize=False)
+        raw = get_param_importances(study, evaluator=evaluator, params=names, target=cost, normalize=False)
     total = sum(raw.values())
     if not total > 0:
         return Missing(f"nothing sets the best of the {len(usable)} completed trials apart")
@@ -97,7 +103,7 @@ def caption(importances: Importances) -> str:
 
 def plot(search: Search) -> Drawn | Missing:
     """The figure."""
-    importances = compute(search.study)
+    importances = compute(search.study, search.objective)
     if isinstance(importances, Missing):
         return importances
     figure = new_figure(7.0, 1.1 + 0.32 * min(MOST, len(importances.names)))

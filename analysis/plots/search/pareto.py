@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
-from optuna.trial import FrozenTrial
 
-from analysis.pareto import completed
+from analysis.pareto import compared
 from analysis.plots.style import (
     BLACK,
     BLUE,
@@ -23,6 +22,7 @@ from analysis.plots.style import (
     legend_above,
     log_x,
     log_y,
+    low_is_good,
     new_figure,
     number,
     plural,
@@ -30,6 +30,7 @@ from analysis.plots.style import (
 )
 from analysis.result import StudyResult
 from search_spaces.trials.objectives import COSTS, Objective, front
+from search_spaces.trials.outcome import Outcome
 
 LABEL = 5
 """Points between the middle of a point and the number beside it."""
@@ -55,17 +56,15 @@ class Front:
     edge: Ints
 
 
-def compute(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> Front:
+def compute(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Front:
     """Collect the completed trials, of which there must be one."""
-    done = completed(trials)
-    values = np.array([t.values for t in done], dtype=float)
-    on_front = np.zeros(len(done), dtype=bool)
+    by_number = compared(outcomes, objectives)
+    numbers, values = np.array([*by_number], dtype=np.int64), np.array([*by_number.values()], dtype=float)
+    on_front = np.zeros(len(numbers), dtype=bool)
     on_front[front(values.tolist(), objectives)] = True
     edge = np.array(front(values[:, :2].tolist(), objectives[:2]), dtype=np.int64)
     cost = [objectives[1].cost(value) for value in values[edge, 1]]
-    return Front(
-        objectives, np.array([t.number for t in done], dtype=np.int64), values, on_front, edge[np.argsort(cost)]
-    )
+    return Front(objectives, numbers, values, on_front, edge[np.argsort(cost)])
 
 
 def draw(pareto: Front, axes: Axes) -> None:
@@ -82,9 +81,9 @@ def draw(pareto: Front, axes: Axes) -> None:
     )  # fmt: skip
     axes.margins(0.08)
     first, second = pareto.objectives[:2]
-    if first.mode == "min" and wants_log(y):
+    if wants_log(y, first):
         log_y(axes)
-    if second.mode == "min" and wants_log(x):
+    if wants_log(x, second):
         room = (x.max() / x.min()) ** 0.05  # for the numbers
         log_x(axes, float(x.min() / room), float(x.max() * room), plain_below=1000)
     frame(axes, shown(second), shown(first))
@@ -100,7 +99,7 @@ def _number(pareto: Front, axes: Axes) -> None:
     if axes.figure is not None:
         axes.figure.draw_without_rendering()  # type: ignore[union-attr] # lays the figure out: now places are known
     first, second = pareto.objectives[:2]
-    right, up = (1 if objective.mode == "max" else -1 for objective in (second, first))
+    right, up = (-1 if low_is_good(objective) else 1 for objective in (second, first))
     rows = np.flatnonzero(pareto.on_front)
     rows = rows[np.argsort(pareto.values[rows, 0])]
     taken: list[Bbox] = []
@@ -148,9 +147,9 @@ def _told(pareto: Front, row: int) -> str:
 
 def plot(result: StudyResult) -> Drawn | Missing:
     """The figure."""
-    if not completed(result.frozen_trials):
+    if not compared(result.outcomes, result.objectives):
         return Missing("no trial has completed")
-    pareto = compute(result.frozen_trials, result.objectives)
+    pareto = compute(result.outcomes, result.objectives)
     figure = new_figure()
     draw(pareto, figure.add_subplot())
     return Drawn(figure, caption(pareto))

@@ -8,9 +8,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from analysis.plots.search.source import Search
+from analysis.plots.search.search import Search
 from analysis.plots.style import GREY, VERMILLION, Drawn, Missing, count_along, frame, grid, log_y, plural, short
-from search_spaces.trials.outcome import Outcome
 
 MOST_PANELS = 9
 
@@ -34,12 +33,8 @@ class Lines:
 
 def compute(search: Search) -> list[Lines]:
     """Lines of each hyperparameter that changed in any trial."""
-    followed = {
-        t.number: Outcome.of(t).schedule or ((0, dict(t.params)),)
-        for t in search.trials
-        if "best_epoch" in t.user_attrs
-    }
-    ends = {t.number: int(t.user_attrs["best_epoch"]) for t in search.trials if t.number in followed}
+    ends = {o.number: o.best_epoch for o in search.outcomes if o.best_epoch is not None}
+    followed = {n: search.outcomes[n].schedule or ((0, search.trials[n].params),) for n in ends}
     panels = []
     for name, distribution in next((t.distributions for t in search.trials if t.number in followed), {}).items():
         if not any(params[name] != s[0][1][name] for s in followed.values() for _, params in s):
@@ -81,7 +76,7 @@ def plot(search: Search) -> Drawn | Missing:
     for panel, axes in zip(shown, every, strict=True):
         draw(panel, axes, search.best)
     left_out = f"; {plural(len(panels) - len(shown), 'more')} not drawn" if len(panels) > len(shown) else ""
-    changes = len(Outcome.of(search.trials[search.best]).schedule) if search.best is not None else 0
+    changes = len(search.outcomes[search.best].schedule) if search.best is not None else 0
     about = (
         f"trial {search.best}, in colour, whose network went through {plural(changes - 1, 'change')} before its best epoch"
         if changes
@@ -92,4 +87,4 @@ def plot(search: Search) -> Drawn | Missing:
 
 def applies(search: Search) -> bool:
     """Whether a population was trained."""
-    return any("schedule" in t.user_attrs for t in search.trials)
+    return any(outcome.schedule for outcome in search.outcomes)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from analysis.plots.search.source import Search
+from analysis.plots.search.search import Search
 from analysis.plots.style import (
     BLACK,
     GREY,
@@ -29,6 +29,7 @@ from analysis.plots.style import (
     short,
     wants_log,
 )
+from search_spaces.trials.objectives import Objective
 
 COLUMNS = 3
 CROWDED = 30
@@ -73,9 +74,10 @@ class Slice:
         return np.arange(int(self.low), int(self.high) + 1, self.step, dtype=np.int64)
 
 
-def compute(trials: Sequence[FrozenTrial]) -> list[Slice]:
+def compute(search: Search) -> list[Slice]:
     """A slice per searched parameter, in the order of their first appearance."""
-    usable = [t for t in trials if t.state.is_finished() and t.value is not None and np.isfinite(t.value)]
+    values = {o.number: o.value for o in search.outcomes if o.state.is_finished() and o.value is not None}
+    usable = [t for t in search.trials if np.isfinite(values.get(t.number, np.nan))]
     distributions = {n: d for t in reversed(usable) for n, d in t.distributions.items() if not d.single()}
     order = dict.fromkeys(n for t in usable for n in t.distributions if n in distributions)
     slices = []
@@ -98,7 +100,7 @@ def compute(trials: Sequence[FrozenTrial]) -> list[Slice]:
                 np.array([t.number for t in having], dtype=np.int64),
                 tuple(t.state for t in having),
                 np.array(x, dtype=float),
-                np.array([t.value for t in having], dtype=float),
+                np.array([values[t.number] for t in having], dtype=float),
                 low,
                 high,
                 step,
@@ -137,7 +139,7 @@ def draw(one: Slice, best: int | None, axes: Axes, metric: str, log: bool = Fals
     frame(axes, one.name, f"validation {metric}")
 
 
-def narrowest(slices: Sequence[Slice], minimise: bool) -> tuple[Slice, Floats] | None:
+def narrowest(slices: Sequence[Slice], objective: Objective) -> tuple[Slice, Floats] | None:
     """The numeric parameter of which the best quarter of the completed trials covers the smallest share of its range.
 
     Returns the slice and the parameter's values in these trials; None with too few of them.
@@ -147,7 +149,7 @@ def narrowest(slices: Sequence[Slice], minimise: bool) -> tuple[Slice, Floats] |
         completed = np.flatnonzero([s is TrialState.COMPLETE for s in one.states])
         if one.choices or len(completed) < ENOUGH:
             continue
-        order = completed[np.argsort(one.values[completed] * (1 if minimise else -1), kind="stable")]
+        order = sorted(completed, key=lambda i: objective.cost(float(one.values[i])))
         x = one.x[order[: len(completed) // 4]]
         scale = np.log if one.log else np.asarray
         share = float(np.ptp(scale(x)) / np.ptp(scale(np.array([one.low, one.high]))))
@@ -156,10 +158,10 @@ def narrowest(slices: Sequence[Slice], minimise: bool) -> tuple[Slice, Floats] |
     return None if found is None else found[1:]
 
 
-def caption(slices: Sequence[Slice], minimise: bool) -> str:
+def caption(slices: Sequence[Slice], objective: Objective) -> str:
     """Where the good values lie."""
     text = "Each point is a trial and the star is the best one"
-    found = narrowest(slices, minimise)
+    found = narrowest(slices, objective)
     if found is None:
         return f"{text}; a trend along an axis shows what a hyperparameter does."
     one, x = found
@@ -171,24 +173,24 @@ def caption(slices: Sequence[Slice], minimise: bool) -> str:
 
 def plot(search: Search) -> Drawn | Missing:
     """The figure."""
-    slices = compute(search.trials)
+    slices = compute(search)
     if not slices:
-        ended = any(t.value is not None for t in search.trials)
+        ended = any(o.value is not None for o in search.outcomes)
         return Missing("every hyperparameter is a constant" if ended else "no trial has a value")
     figure, panels = grid(len(slices), COLUMNS, 2.9, 2.5)
-    best = next((t for t in search.trials if t.number == search.best), None)
-    log = search.minimise and wants_log([t.value for t in search.trials if t.value is not None])
+    best = None if search.best is None else search.trials[search.best].params
+    log = wants_log([o.value for o in search.outcomes if o.value is not None], search.objective)
     for i, (one, axes) in enumerate(zip(slices, panels, strict=True)):
         if i:
             axes.sharey(panels[0])
-        draw(one, search.best, axes, search.metric, log)
-        if best is not None and one.name not in best.params:
+        draw(one, search.best, axes, search.objective.metric, log)
+        if best is not None and one.name not in best:
             axes.set_title("not in the best trial", loc="right", fontsize="small", color=GREY)
         if i % COLUMNS:
             axes.set_ylabel("")
     handles = {plain(label): h for axes in panels for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=len(handles), frameon=False)
-    return Drawn(figure, caption(slices, search.minimise))
+    return Drawn(figure, caption(slices, search.objective))
 
 
 def _spread(one: Slice) -> Floats:

@@ -1,4 +1,4 @@
-"""What the plots of the refitted network look at: the networks together with the task's data."""
+"""What the figures of the refit are drawn from: the task's data, and what the refitted networks answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from trainables.data.dataset import Array, Pair
 from trainables.refit import predict
 
 
-class Fitted:
-    """The refitted networks of a study, and the rows to draw them with.
+class Predictions:
+    """The rows of a study's task, and what its refitted networks answer.
 
     Args:
         result: a study that was refitted.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,15 +14,15 @@ from trainables.data.folds import Split
 
 @dataclass(frozen=True)
 class Data:
-    """Arrays on the device; splits hold row numbers of them."""
+    """The rows of a data set as tensors on a device; splits hold row numbers of them."""
 
     inputs: Tensor
     targets: Tensor
 
     @classmethod
     def on(cls, device: torch.device, inputs: Array, targets: Array) -> Data:
-        """Copy arrays to a device. Always a copy: arrays of Ray's object store are shared between processes."""
-        return cls(*(torch.from_numpy(np.array(a)).to(device) for a in (inputs, targets)))
+        """Copy arrays to a device, once. On a CPU it is a copy too: others may read the same arrays."""
+        return cls(torch.tensor(inputs, device=device), torch.tensor(targets, device=device))
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class RefittedNetwork:
         Raises:
             DataError: if the inputs are not finite numbers, or not of the network's shape.
         """
-        rows = torch.from_numpy(checked(inputs, "inputs"))
+        rows = torch.tensor(checked(inputs, "inputs"))
         try:
             outputs: Array = predict(self.networks if ensemble else self.networks[:1], rows).mean(dim=0).numpy()
         except RuntimeError as error:

@@ -7,7 +7,6 @@ import tempfile
 import time
 from typing import Any
 
-import numpy as np
 import torch
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
@@ -23,7 +22,7 @@ def train(config: dict[str, Any], prepared: Prepared) -> None:
     """One trial as people write it, on the study's own split: reports the validation loss after every epoch."""
     torch.set_num_threads(1)
     task, recipe, epochs = prepared.task, Recipe.of(config), prepared.study.task_options.epochs
-    inputs, targets = torch.from_numpy(np.array(prepared.inputs)), torch.from_numpy(np.array(prepared.targets))
+    inputs, targets = (torch.tensor(rows) for rows in prepared.dataset.all_rows)
     rows, held = (torch.from_numpy(r) for r in (prepared.splits[0].train, prepared.splits[0].validation))
     network = task.network(network_params(task, config))
     more = {"momentum": recipe.momentum} if recipe.optimizer == "sgd" else {}

@@ -36,7 +36,7 @@ def train(prepared: Prepared, params: Mapping[str, Any]) -> float:
     """One trial as people write it: fold after fold, step after step; the best over epochs of the mean over folds."""
     torch.set_num_threads(1)
     task, recipe = prepared.task, Recipe.of(params)
-    inputs, targets = torch.from_numpy(np.array(prepared.inputs)), torch.from_numpy(np.array(prepared.targets))
+    inputs, targets = (torch.tensor(rows) for rows in prepared.dataset.all_rows)
     curves = []
     for split in prepared.splits:
         network = task.network(network_params(task, params))

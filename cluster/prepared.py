@@ -13,8 +13,8 @@ from search_spaces.choosing.rungs import Rule
 from search_spaces.errors import DataError, StudyError, TaskError, TunefleetError, reason
 from search_spaces.study.study import Study
 from search_spaces.trials.objectives import Objective
-from trainables.data.dataset import Array, Dataset
-from trainables.data.folds import Split, all_rows, k_folds, refit_split, search_splits
+from trainables.data.dataset import Dataset
+from trainables.data.folds import Split, k_folds, refit_split, search_splits
 from trainables.plan import Plan
 from trainables.recipe import check_params, check_space
 from trainables.rehearsal import rehearse
@@ -30,13 +30,11 @@ SEARCH, REFIT, FOLDS = 0, 1, 2
 
 @dataclass(frozen=True)
 class Prepared:
-    """A study with its task and data. ``splits`` hold row numbers of ``inputs`` and ``targets``."""
+    """A study with its task and data. ``splits`` hold row numbers of ``dataset.all_rows``."""
 
     study: Study
     task: Task
     dataset: Dataset
-    inputs: Array
-    targets: Array
     splits: list[Split]
 
     def plan(self) -> Plan:
@@ -69,7 +67,7 @@ class Prepared:
 
     def job(self) -> Job:
         """What every worker needs."""
-        return Job(self.task, self.inputs, self.targets, self.plan(), self.study.resources.cpu, self.population)
+        return Job(self.task, *self.dataset.all_rows, self.plan(), self.study.resources.cpu, self.population)
 
 
 def cross_validated(study: Study, dataset: Dataset, refitted: Split) -> list[Split]:
@@ -106,10 +104,9 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
         raise TaskError(f"{type(task).__name__}.load: {reason(error)}") from error
     if not isinstance(dataset, Dataset):
         raise TaskError(f"{type(task).__name__}.load: must return a Dataset, got {type(dataset).__name__}")
-    inputs, targets = all_rows(dataset)
-    rehearse(task, study.search_space, inputs, targets, objectives=study.named_objectives)
+    rehearse(task, study.search_space, *dataset.all_rows, objectives=study.named_objectives)
     if study.refit.params:
-        rehearse(task, study.search_space, inputs, targets, study.refit.params)
+        rehearse(task, study.search_space, *dataset.all_rows, study.refit.params)
     refitted = refit_split(dataset, study.refit, study.task_options.split_seed)
     if study.refit.folds:
         cross_validated(study, dataset, refitted)
@@ -118,4 +115,4 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
     splits = search_splits(dataset, study.task_options)
     if study.search.pbt is not None:
         check_changeable(task, study.search_space, splits, torch.device("cpu"))
-    return Prepared(study, task, dataset, inputs, targets, splits)
+    return Prepared(study, task, dataset, splits)

@@ -78,7 +78,8 @@ def refit(
     with folder.replacing(folder.best_history) as aside:
         pd.DataFrame(fitted.history).to_csv(aside, index=False)
     TensorBoardLog(folder.tensorboard, study.search_space, plan.epochs, prepared.objectives).refit(fitted.history)
-    held = (prepared.inputs[split.validation], prepared.targets[split.validation]) if len(split.validation) else None
+    inputs, targets = prepared.dataset.all_rows
+    held = (inputs[split.validation], targets[split.validation]) if len(split.validation) else None
     validation, test = (_measured(prepared, fitted, pair) for pair in (held, prepared.dataset.read_test()))
     write_metrics(folder, validation, test, cross_validated_metrics(of_folds, params) if of_folds else {})
 

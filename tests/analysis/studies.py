@@ -20,7 +20,7 @@ from tests.trainables.refits import refitted
 from trainables.cohort import Cohort
 from trainables.data.batches import Data
 from trainables.data.dataset import Pair
-from trainables.data.folds import all_rows, refit_split, search_splits
+from trainables.data.folds import refit_split, search_splits
 from trainables.plan import Plan
 from trainables.refit import evaluate, networks_of
 from trainables.stack.fused import Traces
@@ -41,7 +41,7 @@ def run_study(
     task = task_of(study, task)
     objectives = study.named_objectives or [task.objective]
     dataset = task.load(None if study.data_dir is None else Path(study.data_dir))
-    data = Data.on(torch.device("cpu"), *all_rows(dataset))
+    data = Data.on(torch.device("cpu"), *dataset.all_rows)
     epochs, seed = study.task_options.epochs, study.search.seed
     rule = study.early_stopping.rule(epochs)
     rungs = Rungs(rule, objectives[0]) if rule else None
@@ -65,7 +65,7 @@ def run_study(
 
 def _refit(result: StudyResult) -> None:
     study, task = result.study, result.task
-    inputs, targets = all_rows(result.dataset)
+    inputs, targets = result.dataset.all_rows
     split = refit_split(result.dataset, study.refit, study.task_options.split_seed)
     epochs = study.refit.epochs or study.task_options.epochs
     plan = Plan([split], epochs, root_key(study.search.seed, 1), keep_best=True)

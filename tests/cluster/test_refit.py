@@ -87,7 +87,7 @@ def test_cross_validation_of_the_chosen_configuration(tmp_path: Path) -> None:
     split = refit_split(prepared.dataset, study.refit, 0)
     splits = k_folds(prepared.dataset, 3, 0, np.concatenate([split.train, split.validation]))
     plan = Plan(splits, study.task_options.epochs, root_key(study.search.seed, FOLDS))
-    reports = trained(prepared.task, (prepared.inputs, prepared.targets), plan, result.best.params, [0])
+    reports = trained(prepared.task, prepared.dataset.all_rows, plan, result.best.params, [0])
     assert kfold == pytest.approx(cross_validated_metrics(reports, result.best.params), rel=1e-4)
     shown = CliRunner().invoke(app, ["show", str(tmp_path / "out")]).output
     for name, value in kfold.items():
@@ -123,7 +123,7 @@ def test_convolutional_seeds_are_spread_over_workers(
         root_key(study.search.seed, REFIT),
         keep_best=True,
     )
-    data = (prepared.inputs, prepared.targets)
+    data = prepared.dataset.all_rows
     together = refitted(prepared.task, data, plan, result.best.params, range(3))
     for own, expected in zip(
         result.refit.networks, networks_of(prepared.task, result.best.params, together.states), strict=True

@@ -45,7 +45,7 @@ def test_regression_random_matches_the_report(local_ray: None, data_dir: Path, t
     split = refit_split(prepared.dataset, study.refit, 0)
     plan = Plan([split], 150, root_key(study.search.seed, REFIT), keep_best=True)
     params = {**MANCINI, "batch_size": found.params["batch_size"]}
-    arrays = (prepared.inputs, prepared.targets)
+    arrays = prepared.dataset.all_rows
     reported = refitted(prepared.task, arrays, plan, params, range(study.refit.seeds))
     test = prepared.dataset.read_test() or (np.empty(0), np.empty(0))
     rows = Data.on(torch.device("cpu"), *test)

@@ -15,7 +15,7 @@ from search_spaces.study.sections import TaskOptions
 from tests.trainables.builders import CPU
 from trainables.cohort import Cohort
 from trainables.data.batches import Data
-from trainables.data.folds import all_rows, search_splits
+from trainables.data.folds import search_splits
 from trainables.data.readers.images import usps
 from trainables.plan import Plan
 from trainables.tasks import make_task
@@ -29,7 +29,7 @@ def cohort(data_dir: Path, epochs: int, **params: Any) -> Cohort:
     """One trial."""
     dataset = TASK.load(data_dir)
     plan = Plan(search_splits(dataset, TaskOptions()), epochs, key=0)
-    return Cohort(TASK, Data.on(CPU, *all_rows(dataset)), plan, [(0, {"lr": 0.01, **params})])
+    return Cohort(TASK, Data.on(CPU, *dataset.all_rows), plan, [(0, {"lr": 0.01, **params})])
 
 
 def test_each_image_is_the_grey_one_in_its_colour(tiny_data: Path) -> None:
@@ -42,9 +42,7 @@ def test_each_image_is_the_grey_one_in_its_colour(tiny_data: Path) -> None:
 
 
 def test_colours_are_seeded(tiny_data: Path) -> None:
-    colours = [
-        all_rows(make_task("colored_usps", {"colour_seed": seed}).load(tiny_data))[1][:, 1] for seed in (0, 0, 1)
-    ]
+    colours = [make_task("colored_usps", {"colour_seed": seed}).load(tiny_data).all_rows[1][:, 1] for seed in (0, 0, 1)]
     assert np.array_equal(colours[0], colours[1])
     assert not np.array_equal(colours[0], colours[2])
     assert (np.bincount(colours[0]) > 20).all()

@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from search_spaces.errors import DataError
 from search_spaces.study.sections import Refit, TaskOptions
 from trainables.data.dataset import Dataset
-from trainables.data.folds import all_rows, held_out, refit_split, search_splits
+from trainables.data.folds import held_out, refit_split, search_splits
 
 RNG = np.random.default_rng(0)
 NUMBERS = Dataset(RNG.normal(size=(100, 2)), RNG.normal(size=(100, 1)))
@@ -74,7 +74,7 @@ def test_a_share_that_leaves_one_side_empty_is_refused(share: float) -> None:
 def test_the_data_may_bring_its_own_split() -> None:
     (split,) = search_splits(SPLIT, TaskOptions())
     assert (split.train.tolist(), split.validation.tolist()) == (list(range(8)), [8, 9, 10])
-    inputs, targets = all_rows(SPLIT)
+    inputs, targets = SPLIT.all_rows
     assert inputs[split.validation].all()
     assert not targets[split.train].any()
     assert len(search_splits(SPLIT, TaskOptions(folds=11))) == 11
@@ -87,7 +87,7 @@ def test_the_data_may_bring_its_own_split() -> None:
 def test_what_the_refit_holds_out(dataset: Dataset, share: float | None, held: int) -> None:
     split = refit_split(dataset, Refit(validation=share), 0)
     assert len(split.validation) == held
-    assert len(split.train) + held == len(all_rows(dataset)[0])
+    assert len(split.train) + held == len(dataset.all_rows[0])
 
 
 @pytest.mark.parametrize("folds", [1, 4])

@@ -8,7 +8,7 @@ import torch
 from search_spaces.study.sections import TaskOptions
 from trainables.cohort import Cohort
 from trainables.data.batches import Data, MemberRows
-from trainables.data.folds import all_rows, search_splits
+from trainables.data.folds import search_splits
 from trainables.layers.keyed import MemberDropout
 from trainables.plan import Plan
 from trainables.stack.fused import Fused
@@ -23,7 +23,7 @@ def curves(device: str) -> dict[int, list[float]]:
     task = make_task("digits", {})
     dataset = task.load(None)
     plan = Plan(search_splits(dataset, TaskOptions(folds=3)), 3, key=0)
-    cohort = Cohort(task, Data.on(torch.device(device), *all_rows(dataset)), plan, TRIALS)
+    cohort = Cohort(task, Data.on(torch.device(device), *dataset.all_rows), plan, TRIALS)
     found: dict[int, list[float]] = {number: [] for number, _ in TRIALS}
     while cohort.live:
         for number, epoch in cohort.advance().items():

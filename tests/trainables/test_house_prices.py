@@ -16,7 +16,7 @@ from tests.trainables.data_files import houses
 from trainables import passes
 from trainables.cohort import Cohort
 from trainables.data.batches import Data
-from trainables.data.folds import all_rows, search_splits
+from trainables.data.folds import search_splits
 from trainables.data.readers.table import house_prices
 from trainables.layers.standardise import fit_layers
 from trainables.plan import Plan
@@ -97,7 +97,7 @@ def test_rmse_is_the_root_of_the_mean_over_all_rows(
 ) -> None:
     monkeypatch.setattr(passes, "EVALUATION_ROWS", rows)
     dataset = TASK.load(tiny_data)
-    data = Data.on(CPU, *all_rows(dataset))
+    data = Data.on(CPU, *dataset.all_rows)
     splits = search_splits(dataset, TaskOptions(folds=folds))
     one = Cohort(TASK, data, Plan(splits, 2, key=0), [(0, {"batch_size": "full"}), (1, {"batch_size": "full"})])
     found = one.advance()
@@ -159,7 +159,7 @@ def test_deviations_are_positive(raw: float) -> None:
 
 def test_the_gaussian_network_learns_its_deviation(tiny_data: Path) -> None:
     dataset = GAUSSIAN.load(tiny_data)
-    data = Data.on(CPU, *all_rows(dataset))
+    data = Data.on(CPU, *dataset.all_rows)
     one = Cohort(
         GAUSSIAN, data, Plan(search_splits(dataset, TaskOptions()), 25, key=0), [(n, {"lr": 0.01}) for n in range(2)]
     )

@@ -9,7 +9,7 @@ from search_spaces.errors import StudyError, TaskError
 from search_spaces.study.study import Study
 from search_spaces.trials.objectives import Objective
 from trainables.cohort import Cohort, Data, Plan
-from trainables.data.folds import all_rows, search_splits
+from trainables.data.folds import search_splits
 from trainables.recipe import network_params
 from trainables.rehearsal import rehearse
 from trainables.tasks import make_task, task_of
@@ -34,7 +34,7 @@ def test_epochs_are_chosen_by_the_first_and_the_others_are_read_there() -> None:
     one = study(val_accuracy="max", val_loss="min", parameters="min")
     task = task_of(one)
     dataset = task.load(None)
-    data = Data.on(torch.device("cpu"), *all_rows(dataset))
+    data = Data.on(torch.device("cpu"), *dataset.all_rows)
     trials = [(0, {"width": 8, "lr": 0.01}), (1, {"width": 8, "lr": 0.1}), (2, {"depth": 7, "width": -1})]
     cohort = Cohort(task, data, Plan(search_splits(dataset, one.task_options), 4, key=0), trials)
     epochs = [cohort.advance() for _ in range(4)]
@@ -51,7 +51,7 @@ def test_epochs_are_chosen_by_the_first_and_the_others_are_read_there() -> None:
 
 def test_unknown_objectives_are_refused_before_anything_runs() -> None:
     task = make_task("digits", {})
-    inputs, targets = all_rows(task.load(None))
+    inputs, targets = task.load(None).all_rows
     for objectives in ([Objective("val_acuracy", "max")], [Objective("loss", "min"), Objective("acuracy", "max")]):
         with pytest.raises(StudyError, match=r"unknown objective '\w+'; did you mean 'val_accuracy'\? \(valid: para"):
             rehearse(task, study().search_space, inputs, targets, objectives=objectives)
@@ -63,6 +63,6 @@ def test_no_task_calls_a_metric_parameters() -> None:
         def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
             return {"parameters": outputs[:, 0]}
 
-    inputs, targets = all_rows(Taken().load(None))
+    inputs, targets = Taken().load(None).all_rows
     with pytest.raises(TaskError, match=r"the names .*parameters.* are taken, got 'parameters'"):
         rehearse(Taken(), study().search_space, inputs, targets)

@@ -17,7 +17,7 @@ from search_spaces.study.yaml_file import parse_yaml
 from tests.trainables.builders import CPU, make, members
 from trainables.cohort import Cohort
 from trainables.data.batches import Data
-from trainables.data.folds import all_rows, search_splits
+from trainables.data.folds import search_splits
 from trainables.layers.networks import ChannelsLast
 from trainables.layers.standardise import fit_layers
 from trainables.plan import Plan
@@ -64,7 +64,7 @@ def test_data_and_networks_fit(name: str, tiny_data: Path) -> None:
 @EVERY_TASK
 def test_loading_again_gives_the_same_rows(name: str, tiny_data: Path) -> None:
     first, second = (make_task(name, {}).load(tiny_data) for _ in range(2))
-    for a, b in ((all_rows(first), all_rows(second)), (first.read_test(), second.read_test())):
+    for a, b in ((first.all_rows, second.all_rows), (first.read_test(), second.read_test())):
         assert all(map(np.array_equal, a, b))
 
 
@@ -81,7 +81,7 @@ def test_the_test_file_is_read_only_when_asked_for(name: str, tiny_data: Path, t
 def test_training_lowers_the_loss(name: str, tiny_data: Path) -> None:
     task = make_task(name, {})
     dataset = task.load(tiny_data)
-    data = Data.on(CPU, *all_rows(dataset))
+    data = Data.on(CPU, *dataset.all_rows)
     plan = Plan(search_splits(dataset, TaskOptions()), epochs=3, key=0)
     one = Cohort(task, data, plan, [(i, {"lr": lr, **SMALL.get(name, {})}) for i, lr in enumerate((0.003, 0.005))])
     losses = [[e.metrics["loss"] for e in one.advance().values()] for _ in range(3)]

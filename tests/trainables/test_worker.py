@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from search_spaces.study.sections import TaskOptions
 from trainables import worker as module
-from trainables.data.folds import all_rows, search_splits
+from trainables.data.folds import search_splits
 from trainables.messages import Leg, Report
 from trainables.plan import Plan
 from trainables.tasks import make_task
@@ -31,7 +31,7 @@ def job(monkeypatch: pytest.MonkeyPatch) -> Job:
     task = make_task("digits", {})
     dataset = task.load(None)
     plan = Plan(search_splits(dataset, TaskOptions(folds=2)), EPOCHS, key=0)
-    return Job(task, *all_rows(dataset), plan, checkpoint_seconds=0.0)
+    return Job(task, *dataset.all_rows, plan, checkpoint_seconds=0.0)
 
 
 def leg(trials: Any = TRIALS, start: int = 0, until: int = EPOCHS, **more: Any) -> Leg:

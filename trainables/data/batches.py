@@ -28,8 +28,8 @@ class Data:
 
     @classmethod
     def on(cls, device: torch.device, inputs: Array, targets: Array) -> Data:
-        """Copy arrays to a device. Always a copy: arrays of Ray's object store are shared between processes."""
-        return cls(*(torch.from_numpy(np.array(a)).to(device) for a in (inputs, targets)))
+        """Copy arrays to a device, once; to a CPU too, since arrays of Ray's object store are shared between processes."""
+        return cls(torch.tensor(inputs, device=device), torch.tensor(targets, device=device))
 
 
 LAST = torch.iinfo(torch.int64).max

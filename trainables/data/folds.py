@@ -1,5 +1,6 @@
 """Splitting rows, or a subset of them, into training and validation: k folds, the data's own split, or a share.
 
+Everything here works with row numbers of ``Dataset.all_rows``; no inputs are read or copied.
 scikit-learn is imported where it is used: workers know splits but never make any, and so start a second faster.
 """
 
@@ -19,42 +20,31 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of one fold. ``validation`` is empty where everything is trained on."""
+    """Row numbers of ``Dataset.all_rows``, to train and to validate on; ``validation`` may be empty."""
 
     train: Rows
     validation: Rows
 
 
-def all_rows(dataset: Dataset) -> tuple[Array, Array]:
-    """Training rows with the data's own validation rows behind them, which is what splits point into."""
-    if dataset.validation is None:
-        return dataset.inputs, dataset.targets
-    return (
-        np.concatenate([dataset.inputs, dataset.validation[0]]),
-        np.concatenate([dataset.targets, dataset.validation[1]]),
-    )
-
-
 def search_splits(dataset: Dataset, options: TaskOptions) -> list[Split]:
-    """The folds of a trial, each as often as ``options.repeats`` says.
+    """The splits that every trial is trained on: all folds once, then once more for each further repeat.
+
+    A data set's own validation split is used as it is, unless folds are asked for: these are made of all rows.
 
     Raises:
         DataError: if there are too few rows.
     """
     seed = options.split_seed
+    if options.folds == 1 and dataset.validation is not None:
+        return [_own_split(dataset, options.subset, seed, "task_options.subset")] * options.repeats
+    rows = _drawn(dataset, _every(dataset), options.subset, seed, "task_options.subset")
     if options.folds > 1:
-        rows = _drawn(dataset, _every(dataset), options.subset, seed, "task_options.subset")
-        splits = k_folds(dataset, options.folds, seed, rows, "task_options.folds")
-    elif dataset.validation is not None:
-        splits = [_own_split(dataset, options.subset, seed, "task_options.subset")]
-    else:
-        rows = _drawn(dataset, _every(dataset), options.subset, seed, "task_options.subset")
-        splits = [held_out(dataset, options.validation, seed, rows, "task_options.validation")]
-    return splits * options.repeats
+        return k_folds(dataset, options.folds, seed, rows, "task_options.folds") * options.repeats
+    return [held_out(dataset, options.validation, seed, rows, "task_options.validation")] * options.repeats
 
 
 def refit_split(dataset: Dataset, refit: Refit, seed: int) -> Split:
-    """The rows of the refit: see ``search_spaces.study.sections.Refit``.
+    """The rows that the refit is trained on, and those held out: see ``search_spaces.study.sections.Refit``.
 
     Raises:
         DataError: if there are too few rows.
@@ -78,9 +68,9 @@ def k_folds(dataset: Dataset, folds: int, seed: int, rows: Rows | None = None, w
     rows = _every(dataset) if rows is None else rows
     if folds > len(rows):
         raise DataError(f"{where}: needs at least as many rows, got {folds} folds of {len(rows)} rows")
-    targets = all_rows(dataset)[1][rows]
-    kind = StratifiedKFold if _can_stratify(dataset, targets, folds) else KFold
-    made = kind(folds, shuffle=True, random_state=seed).split(rows, targets)
+    classes = _strata(dataset, rows, folds)
+    kind = KFold if classes is None else StratifiedKFold
+    made = kind(folds, shuffle=True, random_state=seed).split(rows, classes)
     return [Split(rows[train], rows[validation]) for train, validation in made]
 
 
@@ -98,17 +88,17 @@ def held_out(dataset: Dataset, share: float, seed: int, rows: Rows | None = None
 
 
 def _split(dataset: Dataset, rows: Rows, held: int, seed: int) -> Split:
-    """Draw ``held`` of the rows for validation."""
+    """Draw ``held`` of the rows for validation, stratified by class where that is possible."""
     from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
-    targets = all_rows(dataset)[1][rows]
-    kind = StratifiedShuffleSplit if _can_stratify(dataset, targets, 2, held) else ShuffleSplit
-    train, validation = next(kind(1, test_size=held, random_state=seed).split(rows, targets))
+    classes = _strata(dataset, rows, 2, held)
+    kind = ShuffleSplit if classes is None else StratifiedShuffleSplit
+    train, validation = next(kind(1, test_size=held, random_state=seed).split(rows, classes))
     return Split(rows[np.sort(train)], rows[np.sort(validation)])
 
 
 def _drawn(dataset: Dataset, rows: Rows, count: int | None, seed: int, where: str) -> Rows:
-    """``count`` of the rows, or all of them."""
+    """Draw ``count`` of the rows, or keep all of them; ``where`` names the setting in an error."""
     if count is None or count == len(rows):
         return rows
     if count > len(rows):
@@ -117,17 +107,23 @@ def _drawn(dataset: Dataset, rows: Rows, count: int | None, seed: int, where: st
 
 
 def _every(dataset: Dataset) -> Rows:
-    return np.arange(len(all_rows(dataset)[0]))
+    return np.arange(len(dataset.all_rows[1]))
 
 
 def _own_split(dataset: Dataset, subset: int | None, seed: int, where: str) -> Split:
-    train = len(dataset.inputs)
-    return Split(_drawn(dataset, np.arange(train), subset, seed, where), _every(dataset)[train:])
+    """Train on the data's own training rows, or a subset of them; validate on all of its validation rows."""
+    rows, train = _every(dataset), len(dataset.inputs)
+    return Split(_drawn(dataset, rows[:train], subset, seed, where), rows[train:])
 
 
-def _can_stratify(dataset: Dataset, targets: Array, least: int, held: int | None = None) -> bool:
+def _strata(dataset: Dataset, rows: Rows, least: int, held: int | None = None) -> Array | None:
+    """The classes of the rows; None where they cannot be stratified.
+
+    They can where each class has ``least`` rows, and (where ``held`` rows are held out) each side has room for every class.
+    """
     if not dataset.labels:
-        return False
-    classes, counts = np.unique(targets, return_counts=True)
-    room = held is None or len(classes) <= min(held, len(targets) - held)
-    return bool(counts.min() >= least and room)
+        return None
+    labels = dataset.all_rows[1][rows]
+    classes, counts = np.unique(labels, return_counts=True)
+    room = held is None or len(classes) <= min(held, len(labels) - held)
+    return labels if counts.min() >= least and room else None

@@ -49,7 +49,7 @@ class Predictions:
 
     def outputs(self, inputs: Array) -> Array:
         """Outputs (S, N, ...) of the S networks for inputs (N, ...)."""
-        result: Array = predict(self._networks, torch.from_numpy(inputs)).numpy()
+        result: Array = predict(self._networks, torch.tensor(inputs)).numpy()
         return result
 
 

@@ -24,7 +24,7 @@ def prepared(task: Function, seed: int = 0, epochs: int = 1) -> Prepared:
 
 def evaluate(task: Function, points: list[dict[str, Any]], seed: int = 0, epochs: int = 1) -> list[Outcome]:
     ready = prepared(task, seed, epochs)
-    data = Data.on(torch.device("cpu"), ready.inputs, ready.targets)
+    data = Data.on(torch.device("cpu"), *ready.dataset.all_rows)
     cohort = Cohort(task, data, ready.plan(), list(enumerate(points)))
     while cohort.live:
         cohort.advance()

@@ -68,7 +68,7 @@ def test_ray_is_neither_imported_nor_started(tmp_path: Path) -> None:
     code = f"""
 import sys
 import tunefleet
-tunefleet.run("digits", trials=1, out={str(tmp_path / "out")!r}, engine="inline", task_options={{"epochs": 1}}, early_stopping="none")
+tunefleet.run("digits", trials=1, out={str(tmp_path / "out")!r}, engine="inline", task_options={{"epochs": 1}}, early_stopping="none", refit={{"epochs": 1}})
 print(sorted(name for name in sys.modules if name.split(".")[0] == "ray"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)

@@ -22,7 +22,8 @@ from ray.exceptions import RayError
 from ray.tune import TuneError
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 
-from cluster.engines.ray_tune import run_tune, worker_device
+from cluster.engines.ray_tune import worker_device
+from cluster.engines.tuner import run_tune
 from cluster.place import Place
 from cluster.prepared import Prepared
 from cluster.recorder import Recorder

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from benchmarks.search_alone import search_alone
+from cluster.listener import Listener
 from cluster.prepared import prepare
 from search_spaces.study.study import Study
 from search_spaces.trials.database import TrialDatabase
 from search_spaces.trials.journal import open_storage, repair_journal
-from search_spaces.trials.outcome import SECONDS
+from search_spaces.trials.outcome import SECONDS, Outcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -68,6 +69,7 @@ def run_and_kill(method: str, folder: Path, ended: int) -> None:
     code = f"""
 from pathlib import Path
 from benchmarks.search_alone import search_alone
+from cluster.listener import Listener
 from cluster.prepared import prepare
 from tests.cluster.test_exact_order import exact
 search_alone(prepare(exact({method!r})), Path({str(folder)!r}), "inline")
@@ -103,3 +105,35 @@ def test_five_ways_to_one_journal(local_ray: None, tmp_path: Path, method: str) 
     )
     assert len(unfinished.trials()) < 18 or any(not t.state.is_finished() for t in unfinished.trials())
     assert content(search_alone(prepared, tmp_path / "killed", "ray_tune")) == expected
+
+
+def workers_of(process: int) -> list[int]:
+    """Process numbers of Ray's workers below a process, of those that train."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
+    below = {process}
+    for _ in range(4):  # driver, raylet, worker
+        below |= {int(pid) for pid, parent, _ in rows if int(parent) in below}
+    return [int(pid) for pid, _, words in rows if int(pid) in below and "ResourceTrainable.train" in words]
+
+
+class Killer(Listener):
+    """Kills a worker when some trials have ended."""
+
+    def __init__(self, after: tuple[int, ...]) -> None:
+        self.after, self.ended, self.killed = after, 0, 0
+
+    def trial_ended(self, outcome: Outcome) -> None:
+        """See :class:`Listener`."""
+        self.ended += 1
+        if self.ended in self.after:
+            os.kill(workers_of(os.getpid())[0], signal.SIGKILL)
+            self.killed += 1
+
+
+def test_workers_that_are_killed_change_nothing(local_ray: None, tmp_path: Path) -> None:
+    prepared = prepare(exact("asha"))
+    expected = content(search_alone(prepared, tmp_path / "inline"))
+    killer = Killer((3, 9))
+    assert content(search_alone(prepared, tmp_path / "ray", "ray_tune", killer)) == expected
+    assert killer.killed == 2

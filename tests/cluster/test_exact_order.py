@@ -108,13 +108,13 @@ def test_five_ways_to_one_journal(local_ray: None, tmp_path: Path, method: str) 
 
 
 def workers_of(process: int) -> list[int]:
-    """Process numbers of Ray's workers below a process, of those that train."""
+    """Process numbers of Ray's workers below a process, of those that train a stack or wait for one."""
     listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
     below = {process}
     for _ in range(4):  # driver, raylet, worker
         below |= {int(pid) for pid, parent, _ in rows if int(parent) in below}
-    return [int(pid) for pid, _, words in rows if int(pid) in below and "ResourceTrainable.train" in words]
+    return [int(pid) for pid, _, words in rows if int(pid) in below and "ResourceTrainable" in words]
 
 
 class Killer(Listener):

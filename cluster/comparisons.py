@@ -51,10 +51,6 @@ class Comparisons:
             if report.epoch in self._values and outcome.value is not None:
                 self._values[report.epoch][number] = outcome.value
 
-    def value(self, number: int, epoch: int) -> float:
-        """What a trial brought to a rung."""
-        return self._values[epoch][number]
-
     def decided(
         self, cohorts: Sequence[UnderWay], waves: Sequence[Wave]
     ) -> list[tuple[UnderWay, Mapping[int, Decision]]]:

@@ -54,7 +54,7 @@ class Simulated:
         epochs: of a trial.
         value: of a trial, by its number, its configuration and the epoch.
         seconds: per epoch of a trial, by number.
-        deadly: numbers of trials that kill their worker; with ``mercy`` so many times only.
+        deadly: numbers of trials that kill their worker, ``deadly_from`` an epoch on; with ``mercy`` so many times only.
     """
 
     workers: int
@@ -62,6 +62,7 @@ class Simulated:
     value: Callable[[int, dict[str, Any], int], float]
     seconds: Callable[[int], float] = lambda number: 1.0
     deadly: Sequence[int] = ()
+    deadly_from: int = 0
     mercy: int = 1_000_000
     now: float = 0.0
     busy: float = 0.0
@@ -79,7 +80,7 @@ class Simulated:
         """See :class:`cluster.loop.Engine`."""
         self.now, _, begun = heapq.heappop(self._events)
         leg = begun.leg
-        if self.mercy and any(number in self.deadly for number, _ in leg.trials):
+        if self.mercy and begun.epoch >= self.deadly_from and any(number in self.deadly for number, _ in leg.trials):
             self.mercy -= 1
             return [Lost(leg.cohort, "OSError: killed")]
         report = Report(leg.cohort)

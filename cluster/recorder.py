@@ -61,11 +61,9 @@ class Recorder:
 
     def saved(self, cohort: UnderWay) -> Saved | None:
         """The last checkpoint of a cohort, if there is one that can be read, of all its unfinished trials."""
-        numbers = {trial.number for trial in cohort.plan.trials}
         saved = cohort.inherited or self._checkpoints.read(cohort.name)
-        if saved is None or not set(saved.trials) <= numbers:
-            return None
-        return saved if all(n in saved.trials or self._proposer.finished(n) for n in numbers) else None
+        left = {t.number for t in cohort.plan.trials if not self._proposer.finished(t.number)}
+        return saved if saved is not None and left <= set(saved.trials) else None
 
     def forget(self, cohort: UnderWay) -> None:
         """A cohort is done."""

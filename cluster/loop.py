@@ -98,11 +98,11 @@ class SearchLoop:
         late = self._proposer.out_of_time
         training = sum(cohort.leg is not None for cohort in self._cohorts)
         for cohort in list(self._cohorts):
-            if cohort.leg is not None or cohort.at_rung:
+            if cohort.leg is not None:
                 continue
             if late and not cohort.exempt and self._completed:
                 self._stop(cohort, cohort.live, OUT_OF_TIME)
-            elif training < (1 if late and not cohort.exempt else self._engine.workers):
+            elif not cohort.at_rung and training < (1 if late and not cohort.exempt else self._engine.workers):
                 self._begin(cohort)
                 training += 1
         return training > 0

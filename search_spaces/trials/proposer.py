@@ -50,8 +50,14 @@ class Note(NamedTuple):
 
     @classmethod
     def of(cls, trial: FrozenTrial) -> Note:
-        """Read it."""
-        return cls(*trial.user_attrs.get(WAVE, (trial.number, 1, 0)))
+        """Read it. A trial that has none, or one that cannot be, is a wave of its own."""
+        try:
+            first, size, told, cost = trial.user_attrs[WAVE]
+            if int(first) <= trial.number < int(first) + int(size) and int(told) <= int(first):
+                return cls(int(first), int(size), int(told), float(cost))
+        except (KeyError, TypeError, ValueError):
+            pass
+        return cls(trial.number, 1, 0)
 
 
 class Proposer:
@@ -253,6 +259,8 @@ class Proposer:
         number = 0
         while number < len(known):
             wave = Note.of(known[number])
+            if wave.first != number:
+                wave = Note(number, 1, 0)
             members = known[wave.first : wave.first + wave.size]
             while self._told < wave.told and self._learn(again=True):
                 pass
@@ -263,7 +271,7 @@ class Proposer:
                     self._untold[trial.number] = outcomes[trial.number]
             while self._clock is None and self._learn():
                 pass
-            missing = self._ask(wave.size, wave.first)
+            missing = self._ask(min(wave.size, max(len(members), self.total - number)), number)
             number = wave.first + wave.size
             if missing or self._unfinished or any(t.number not in outcomes for t in members):
                 self._unfinished.append([self._shaped(t.number, t.params) for t in members] + missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -233,6 +234,20 @@ def test_the_trial_that_kills_its_process_is_found_and_the_others_run(tmp_path: 
     assert found == [(TrialState.COMPLETE, EPOCHS, None)] * 23
 
 
+def test_halves_go_on_from_the_checkpoint_of_the_whole(tmp_path: Path) -> None:
+    searched = Searched(tmp_path, study("asha"), lambda params: Shape("one", largest=100))
+    undisturbed = Searched(tmp_path / "undisturbed", searched.study, searched.shape_of)
+    undisturbed.run(engine(1))
+    culprit = next(number for number, (state, *_) in enumerate(undisturbed.outcomes()) if state is TrialState.COMPLETE)
+    workers = engine(1, deadly=[culprit], deadly_from=4)
+    searched.run(workers)
+    assert searched.outcomes()[culprit][0] is TrialState.FAIL
+    assert [leg.start for leg in workers.legs].count(0) == 1, "nobody begins again"
+    assert {leg.start for leg in workers.legs if len(leg.trials) < 5} >= {4}
+    others = {state for number, (state, *_) in enumerate(searched.outcomes()) if number != culprit}
+    assert others == {TrialState.COMPLETE, TrialState.PRUNED}
+
+
 @pytest.mark.parametrize("rule", ["none", "asha"])
 def test_a_machine_that_goes_once_changes_nothing(tmp_path: Path, rule: str) -> None:
     one = study(rule, order="exact", sampler="tpe", concurrency=4)
@@ -264,6 +279,40 @@ def test_when_time_is_over_the_best_of_the_first_cohort_goes_on_alone(tmp_path: 
     assert len(complete) == 1 and complete[0].epochs == EPOCHS
     others = [o for o in searched.outcomes() if o[0] is not TrialState.COMPLETE]
     assert others and set(others) == {(TrialState.PRUNED, 0, OUT_OF_TIME)}
+
+
+@pytest.mark.parametrize("moment", range(40, 90, 3))
+def test_when_time_is_over_nobody_waits_at_a_rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int) -> None:
+    real, epochs = time.time, [0]
+    monkeypatch.setattr(time, "time", lambda: real() + 120 * (epochs[0] >= moment))
+
+    def counted(number: int, params: Params, epoch: int) -> float:
+        epochs[0] += 1
+        return value(number, params, epoch)
+
+    searched = Searched(tmp_path, study("asha", limits={"minutes": 1}, order="exact", sampler="tpe", concurrency=6))
+    workers = engine(1)
+    workers.value = counted
+    searched.run(workers)
+    assert all(state.is_finished() for state, _, _ in searched.outcomes())
+    assert any(state is TrialState.COMPLETE for state, _, _ in searched.outcomes())
+
+
+@pytest.mark.parametrize(
+    "damage", [None, "x", [], [0, -5, 0, 1.0], [0, 10**9, 0, 1.0], [7, 1, 0, 1.0], [0, 24, 0, None]]
+)
+def test_a_note_of_a_wave_that_cannot_be_is_no_harm(tmp_path: Path, damage: object) -> None:
+    searched = Searched(tmp_path, study(order="exact"))
+    with pytest.raises(Interrupted):
+        searched.run(_killing(engine(), 60))
+    journal = searched.folder.journal
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        if "wave" in line.get("user_attrs", {}) and line["user_attrs"]["wave"][0] == 0:
+            line["user_attrs"]["wave"] = damage
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    searched.run(engine())
+    assert [state for state, _, _ in searched.outcomes()] == [TrialState.COMPLETE] * 24
 
 
 def test_when_time_is_over_others_begin_only_until_one_completes(tmp_path: Path) -> None:

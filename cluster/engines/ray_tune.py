@@ -49,20 +49,23 @@ class WorkerTrainable(tune.Trainable):
         """Called once, when the worker's process has started."""
         torch.set_num_threads(job.threads)
         self._worker = Worker(job, worker_device())
+        self._next: Leg | None = None
         self._training = False
         self._idle_since = time.monotonic()
         self._known = False
 
     def begin(self, leg: Leg) -> None:
-        """Called by the engine, between two steps."""
-        self._worker.begin(leg)
-        self._training = True
+        """Called by the engine, between two steps. Of what fails here nobody would hear, so nothing is done yet."""
+        self._next = leg
 
     def step(self) -> dict[str, Any]:
         """Train for about a second, or nap where there is nothing to train; the first time say who this is."""
         if not self._known:
             self._known = True
             return {"handle": ray.get_runtime_context().current_actor}
+        if self._next is not None:
+            self._worker.begin(self._next)
+            self._next, self._training = None, True
         if not self._training:
             idle = time.monotonic() - self._idle_since
             time.sleep(min(LONGEST_NAP, 0.005 + idle / 4))
@@ -191,7 +194,7 @@ def place(
         yield Place(
             workers,
             torch.device("cuda" if need["GPU"] else "cpu"),
-            f"{need['GPU']:g} GPU each" if need["GPU"] else f"{need['CPU']:g} CPU each",
+            f"on {need['GPU']:g} GPU each" if need["GPU"] else f"on {need['CPU']:g} CPU each",
             lambda job, most: ray_tune_engine(job, scratch, need, min(workers, most)),
             need,
         )

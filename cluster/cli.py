@@ -95,8 +95,10 @@ def resume(
     with interruptible(out):
         from cluster.progress import ConsoleProgress
         from cluster.runner import resume as resume_study
+        from search_spaces.trials.study_dir import StudyDir
 
-        with ConsoleProgress(_console()) as progress:
+        inline = (engine or StudyDir.open(out).study().resources.engine) == "inline"
+        with ConsoleProgress(_console(), live=False if inline else None) as progress:
             result = resume_study(
                 out, data, address, listener=progress, trials=trials, minutes=minutes, epochs=epochs, engine=engine
             )

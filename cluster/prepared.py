@@ -114,5 +114,9 @@ def prepare(study: Study, task: Task | None = None) -> Prepared:
         raise StudyError("refit.patience: needs rows to judge by, and none are held out; set refit.validation")
     splits = search_splits(dataset, study.task_options)
     if study.search.pbt is not None:
+        if study.search.pbt.asks_ray and study.resources.engine == "inline":
+            raise StudyError(
+                "search.pbt: engine ray and explore pb2 are Ray Tune's, and resources.engine inline has no Ray"
+            )
         check_changeable(task, study.search_space, splits, torch.device("cpu"))
     return Prepared(study, task, dataset, splits)

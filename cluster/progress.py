@@ -63,7 +63,7 @@ class ConsoleProgress(Listener):
         again = f", {info.done} of them finished before" if info.done else ""
         trials = "any number of trials" if info.total is None else f"{info.total} trials"
         most = f", at most {info.limits}" if info.limits else ""
-        self.message(f"{info.study}: {trials}{again}{most}, {_count(info.workers, 'worker')} on {info.device}")
+        self.message(f"{info.study}: {trials}{again}{most}, {_count(info.workers, 'worker')} {info.device}")
         self._study = self._progress.add_task(
             info.study, total=info.total, completed=info.done, of=self._of(), unit="trials", note=self._note()
         )

@@ -130,7 +130,7 @@ def _plan(prepared: Prepared, best_epoch: int) -> Plan:
 
 
 def _measured(prepared: Prepared, fitted: Refit, pair: Pair | None) -> dict[str, float]:
-    """Metrics of the refitted networks; here and not on a worker, so that test data never leave the driver."""
+    """Metrics of the refitted networks; here and not on a worker, which sees no test data but with ``track_test``."""
     if pair is None:
         return {}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -82,9 +82,9 @@ def search(
 def by_ray(prepared: Prepared, place: Place) -> bool:
     """Whether a population is spread over workers: as its study says, else where its networks train one by one anyway."""
     pbt = prepared.study.search.pbt
-    if pbt is None or pbt.engine == "cohort" or not place.need:
+    if pbt is None or pbt.engine == "cohort" or not place.need or prepared.study.search.order == "exact":
         return False
-    if pbt.engine == "ray" or pbt.explore == "pb2":
+    if pbt.asks_ray:
         return True
     corner = prepared.study.search_space.corner(last=False)
     return place.workers > 1 and trial_shape(prepared.task, corner, prepared.splits, place.device).largest == 1

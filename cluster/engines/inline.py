@@ -72,4 +72,4 @@ def place(
     if address is not None:
         raise StudyError(f"--address: resources.engine inline trains in this process, got {address}")
     device = inline_device(resources)
-    yield Place(1, device, "this process, without Ray", lambda job, most: inline_engine(job, device))
+    yield Place(1, device, "in this process, without Ray", lambda job, most: inline_engine(job, device))

@@ -199,7 +199,10 @@ class _MemberCallback(tune.Callback):
             epochs = [epoch for every in report.epochs.values() for epoch in every]
             for epoch in epochs:
                 run.record(epoch)
-            ended = [run.outcome(one.state, one.reason) for one in report.ended]
+            ended = [
+                replace(own := run.outcome(one.state, one.reason), metrics={**one.metrics, **own.metrics})
+                for one in report.ended
+            ]
             done = not report.live
             self._recorder.record(Report(number, report.epoch, (number,) * (not done), done, {number: epochs}))
             for outcome in ended:

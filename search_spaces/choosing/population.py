@@ -53,6 +53,11 @@ class Pbt(Section):
         "(Parker-Holder et al. 2020)",
     )
 
+    @property
+    def asks_ray(self) -> bool:
+        """Whether nothing but Ray Tune's own schedulers will do."""
+        return self.engine == "ray" or self.explore == "pb2"
+
 
 @dataclass(frozen=True)
 class Move:

@@ -117,6 +117,11 @@ def check_population(pbt: Pbt, search: Search, space: Space, early_stopping: Ear
         raise StudyError(
             "search.pbt.engine: explore pb2 is Ray Tune's, so the engine must be ray or auto, got 'cohort'"
         )
+    if search.order == "exact" and pbt.asks_ray:
+        raise StudyError(
+            "search.order: exact is not possible with the schedulers of Ray Tune (search.pbt.engine ray, explore pb2), "
+            "where who comes first decides"
+        )
     if space.constant:
         raise StudyError("space: population-based training needs a hyperparameter to change, and all are constants")
     for p in space.parameters:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from search_spaces.errors import OutputError
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,21 @@ class Checkpoints:
         self._folder = folder
 
     def save(self, name: int, saved: Saved) -> None:
-        """Write the checkpoint of a cohort, in place of an earlier one."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Write the checkpoint of a cohort, in place of an earlier one.
+
+        Raises:
+            OutputError: if it cannot be written, on a full disk for instance.
+        """
         head = {"epoch": saved.epoch, "trials": list(saved.trials), "crc32": zlib.crc32(saved.state)}
         aside = self._folder / f".{name}.{os.getpid()}"
-        aside.write_bytes(json.dumps(head).encode() + b"\n" + saved.state)
-        os.replace(aside, self._path(name))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            aside.write_bytes(json.dumps(head).encode() + b"\n" + saved.state)
+            os.replace(aside, self._path(name))
+        except OSError as error:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise OutputError(f"{self._path(name)}: cannot be written, {error.strerror}") from error
 
     def read(self, name: int) -> Saved | None:
         """The checkpoint of a cohort; None where there is none that can be read."""

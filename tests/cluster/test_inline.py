@@ -11,6 +11,7 @@ import torch
 
 from cluster.runner import run
 from search_spaces.errors import StudyError
+from search_spaces.study.study import Study
 from tests.cluster.study_files import digits_study
 
 TASK = """
@@ -87,4 +88,14 @@ def test_a_gpu_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         pytest.skip("needs a machine without a GPU")
     with pytest.raises(StudyError, match=r"^resources\.gpu: PyTorch sees no GPU on this machine, got 1\.0$"):
         run(digits_study(resources={"engine": "inline", "gpu": 1.0}), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("pbt", [{"engine": "ray"}, {"explore": "pb2"}])
+def test_what_needs_ray_is_refused(pbt: dict[str, str], tmp_path: Path) -> None:
+    study = Study.load("digits_population", {f"search.pbt.{key}": value for key, value in pbt.items()})
+    with pytest.raises(
+        StudyError, match=r"^search\.pbt: engine ray and explore pb2 are Ray Tune's, and resources\.engine"
+    ):
+        run(study, out=tmp_path / "out", engine="inline")
     assert not (tmp_path / "out").exists()

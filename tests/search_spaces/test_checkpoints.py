@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from search_spaces.errors import OutputError
 from search_spaces.trials.checkpoints import Checkpoints, Saved
 
 SAVED = Saved(7, (3, 5), b"\n\x00state\n" * 100)
@@ -44,6 +45,12 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
     whole[-9] ^= 1
     (tmp_path / "3.pt").write_bytes(bytes(whole))
     assert checkpoints.read(3) is None
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OutputError, match=r"file/3\.pt: cannot be written, (Not a directory|File exists)$"):
+        Checkpoints(tmp_path / "file").save(3, SAVED)
 
 
 def test_remove(tmp_path: Path) -> None:

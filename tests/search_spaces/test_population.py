@@ -149,6 +149,13 @@ def test_what_ray_tune_moves_about_comes_back() -> None:
                 assert all(0 <= config[name] <= 1 for name in ("lr", "width", "x"))
 
 
+@pytest.mark.parametrize("pbt", [{"engine": "ray"}, {"explore": "pb2"}])
+def test_ray_tunes_schedulers_have_no_exact_order(pbt: dict[str, str]) -> None:
+    search = {"seed": 3, "trials": 8, "order": "exact", "pbt": {"population": 8, **pbt}}
+    with pytest.raises(StudyError, match=r"^search\.order: exact is not possible with the schedulers of Ray Tune"):
+        Study(**{**WITH_PBT, "search": search})
+
+
 def test_a_population_goes_on_with_all_its_members_or_not_at_all() -> None:
     one = Study(**{**WITH_PBT, "search": {"seed": 3, "trials": 24, "pbt": {"population": 8}}})
     database, undisturbed = (memory_database("study", [Objective()]) for _ in range(2))
